@@ -1,0 +1,1 @@
+"""The dependency map: assets, links, and what a change reaches."""

@@ -1,0 +1,1 @@
+"""The request for a change: what moves, who agreed to exactly that, and who must."""

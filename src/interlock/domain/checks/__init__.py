@@ -1,0 +1,1 @@
+"""What is measured, as statistics that add up."""

@@ -1,0 +1,1 @@
+"""Criteria over evidence whose verdicts may be looked at any time."""

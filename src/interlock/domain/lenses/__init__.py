@@ -1,0 +1,1 @@
+"""Two-way translations between adjacent versions of a contract."""

@@ -1,0 +1,64 @@
+"""A release is an immutable cut: one version of every service, model and contract, named by its content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from interlock.domain.lenses.ops import Program
+from interlock.kernel.digest import digest, short
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What may be sent a second time, under the baseline, after the candidate failed.
+
+    Safe and idempotent methods (RFC 9110 section 9.2.2) always may; `posts` extends that to every POST,
+    or to those whose path begins with one of `prefixes`.
+    """
+
+    posts: bool = False
+    prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One service at one version, with everything that traffic needs to know of it.
+
+    `request` translates what callers send into what this version reads; `response` translates back.
+    Empty programs mean that callers and this version speak the same contract version.
+    """
+
+    service: str
+    version: str
+    endpoints: tuple[str, ...]
+    edge: bool = False
+    entity_header: str = "x-entity-key"
+    unkeyed: Literal["baseline", "split"] = "baseline"
+    replay: Replay = Replay()
+    timeout_s: float = 5.0
+    body_limit_bytes: int = 1_048_576
+    health_path: str = ""
+    request: Program = ()
+    response: Program = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A cut. `deployments` are sorted by service; `models` and `contracts` are sorted (name, version) pairs."""
+
+    deployments: tuple[Deployment, ...]
+    models: tuple[tuple[str, str], ...] = ()
+    contracts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def id(self) -> str:
+        """`r` and 12 hexadecimal digits of the content digest; fits a baggage value and a cluster name."""
+        return "r" + short(digest(self))
+
+    def deployment(self, service: str) -> Deployment | None:
+        return next((d for d in self.deployments if d.service == service), None)
+
+    def version(self, service: str) -> str | None:
+        found = self.deployment(service)
+        return found.version if found else None

@@ -1,0 +1,1 @@
+"""Words that every ring shares: errors, findings, digests, identifiers, instants."""

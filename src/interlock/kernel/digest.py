@@ -1,0 +1,58 @@
+"""Content digests: SHA-256 over canonical JSON, so that equal content has an equal name everywhere.
+
+Canonical JSON follows the ideas of RFC 8785: sorted keys, no insignificant space, UTF-8; floats use
+Python's shortest round-trip form, and NaN or infinity are refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from fractions import Fraction
+from typing import Any
+
+from interlock.kernel.instant import to_rfc3339
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON-ready data: dataclasses become objects, tuples and sets lists, enums their values."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value.value if isinstance(value, Enum) else value
+        case Enum():
+            return plain(value.value)
+        case datetime():
+            return to_rfc3339(value)
+        case Fraction():
+            return str(value)
+        case Mapping():
+            return {str(k): plain(v) for k, v in value.items()}
+        case list() | tuple():
+            return [plain(v) for v in value]
+        case set() | frozenset():
+            return sorted(plain(v) for v in value)
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        case _:
+            raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON bytes of `value` (anything that `plain` accepts)."""
+    return json.dumps(
+        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def digest(value: Any) -> str:
+    """`sha256:` and 64 hexadecimal digits over the canonical form of `value`."""
+    return "sha256:" + hashlib.sha256(canonical(value)).hexdigest()
+
+
+def short(full: str, length: int = 12) -> str:
+    """The first `length` hexadecimal digits of a digest, for people and for header values."""
+    return full.removeprefix("sha256:")[:length]

@@ -1,0 +1,38 @@
+"""An expected problem as a value. All of them are collected and shown, never only the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much a finding weighs: an error blocks, a warning is to be read, info explains."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with `subject`, where it is written, and what would mend it.
+
+    `code` is stable (`noun.problem`); `where` is `file:line` when a person wrote the subject down.
+    """
+
+    code: str
+    severity: Severity
+    subject: str
+    says: str
+    remedy: str = ""
+    where: str = ""
+
+    @property
+    def is_blocking(self) -> bool:
+        return self.severity is Severity.ERROR
+
+    def __str__(self) -> str:
+        head = f"{self.where}: " if self.where else ""
+        tail = f" {self.remedy}" if self.remedy else ""
+        return f"{head}{self.severity.value} {self.code}: {self.says}{tail}"
