@@ -1,0 +1,77 @@
+"""Services and models as their owners declare them, every version side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRef:
+    """`name@version` of a contract or a model."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceVersion:
+    """One version of a service: where it answers, what it reads and writes, which model it holds.
+
+    endpoints: `host:port`, each an interchangeable instance.
+    """
+
+    endpoints: tuple[str, ...]
+    request: VersionRef | None = None
+    response: VersionRef | None = None
+    model: VersionRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A service. `callers_request` and `callers_response` are the contract versions that its callers speak;
+    a version that speaks another one is reached through the lens path between the two.
+
+    replay: whether POST requests may be sent a second time under the baseline ("all", "none", or path
+    prefixes); None means yes exactly when a version holds a model.
+    serving: the version that serves before Interlock has moved anything.
+    """
+
+    name: str
+    serving: str
+    versions: Mapping[str, ServiceVersion]
+    owner: str = ""
+    edge: bool = False
+    entity_header: str = "x-entity-key"
+    unkeyed: Literal["baseline", "split"] = "baseline"
+    replay: tuple[str, ...] | Literal["all", "none"] | None = None
+    timeout_s: float = 5.0
+    body_limit_bytes: int = 1_048_576
+    health_path: str = ""
+    calls: tuple[str, ...] = ()
+    callers_request: VersionRef | None = None
+    callers_response: VersionRef | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of a model: where its bytes are, and the digest of them when they are a local file."""
+
+    uri: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model; `serving` is the version in use before Interlock has moved anything."""
+
+    name: str
+    serving: str
+    versions: Mapping[str, ModelVersion] = field(default_factory=dict)
+    owner: str = ""
+    where: str = ""

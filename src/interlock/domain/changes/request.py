@@ -1,0 +1,101 @@
+"""The change as a person writes it: why, what moves, who, how, within which limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from interlock.kernel.instant import Instant
+
+
+class Role(StrEnum):
+    """Who agrees to what."""
+
+    SPONSOR = "change-sponsor"
+    STEWARD = "data-steward"
+    VALIDATOR = "model-validator"
+    OWNER = "service-owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One thing the change moves to another version."""
+
+    kind: Literal["service", "model", "contract"]
+    name: str
+    to: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class GateSpec:
+    """A criterion, candidate against baseline in the same blocks of time.
+
+    metric: `errors` (share of bad answers), `latency` (share slower than the baseline's quantiles), or
+    `outcome` (mean loss from outcomes posted later).
+    margin: what the candidate may be worse by and still pass: a share of requests for errors and latency,
+    loss units for outcomes. cap: the largest loss that counts, in loss units (outcomes only).
+    outcome: name of the outcome metric, for example `absolute_error`.
+    """
+
+    metric: Literal["errors", "latency", "outcome"]
+    service: str
+    margin: float
+    outcome: str = ""
+    cap: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowStep:
+    """Copy `share_bp` of the baseline's requests to the candidate for at least `seconds` and `pairs` pairs."""
+
+    share_bp: int
+    seconds: float
+    pairs: int = 50
+    max_difference: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How exposure grows. `dwell_s` is the least time at a canary weight; `patience_s` the longest wait for a
+    verdict, after which `on_expiry` is done; `bake_s` is how long the baseline stays after promotion, so that
+    a rollback is immediate.
+    """
+
+    shadow: ShadowStep | None = None
+    canary_bp: tuple[int, ...] = (100, 500, 2_500, 5_000)
+    dwell_s: float = 30.0
+    patience_s: float = 3_600.0
+    on_expiry: Literal["hold", "rollback"] = "hold"
+    bake_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When the rollout may start. Open ends are None."""
+
+    opens: Instant | None = None
+    closes: Instant | None = None
+
+    def contains(self, at: Instant) -> bool:
+        return (self.opens is None or self.opens <= at) and (self.closes is None or at < self.closes)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change request. `author` wrote it; `sponsor` answers for it."""
+
+    name: str
+    why: str
+    author: str
+    sponsor: str
+    moves: tuple[Move, ...]
+    gates: tuple[GateSpec, ...] = ()
+    steps: Steps = Steps()
+    window: Window = Window()
+    rollback: str = ""
+    where: str = ""

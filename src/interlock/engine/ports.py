@@ -1,0 +1,159 @@
+"""What the engine needs of the outside, as small protocols. Adapters fulfil them; `wiring.py` joins the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from interlock.domain.audit.event import Entry, Event
+from interlock.domain.changes.workspace import Workspace
+from interlock.domain.checks.evidence import ArmCounts, Block
+from interlock.domain.releases.release import Deployment
+from interlock.domain.releases.route_table import RouteTable
+from interlock.kernel.finding import Finding
+from interlock.kernel.instant import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored noun: plain JSON `body`, and a `version` that grows by one with each write."""
+
+    key: str
+    body: Mapping[str, Any]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was true in the end, for an answer that `release` of `service` gave. `loss` is in the metric's units.
+
+    `id` makes posting idempotent: the first outcome of an id counts, later ones do not.
+    """
+
+    id: str
+    service: str
+    release: str
+    metric: str
+    loss: float
+    at: Instant
+
+
+class Transaction(Protocol):
+    """One atomic unit of work. Reads see its own writes; nothing is visible outside before it commits."""
+
+    def read(self, kind: str, key: str) -> Document | None: ...
+    def scan(self, kind: str, prefix: str = "") -> list[Document]:
+        """Documents of a kind whose key begins with `prefix`, sorted by key."""
+        ...
+
+    def write(self, kind: str, key: str, body: Mapping[str, Any], expect: int | None = None) -> int:
+        """Store and return the new version. `expect` is the version read before (0: must not exist yet);
+        Stale when someone else wrote meanwhile.
+        """
+        ...
+
+    def erase(self, kind: str, key: str) -> bool: ...
+    def append(self, event: Event) -> Entry:
+        """Add to the audit chain; concurrent writers queue, so the chain has no fork."""
+        ...
+
+    def trail(self, after: int = 0, limit: int | None = None) -> list[Entry]: ...
+    def add_blocks(self, rollout: str, blocks: Sequence[Block]) -> None:
+        """Idempotent by (rollout, block number): a block that is there already stays as it is."""
+        ...
+
+    def blocks(self, rollout: str, first: int = 0) -> list[Block]: ...
+    def add_outcomes(self, outcomes: Sequence[Outcome]) -> int:
+        """How many were new; an id that is there already is not counted again."""
+        ...
+
+    def outcomes(self, after: int = 0, limit: int = 10_000) -> list[tuple[int, Outcome]]:
+        """Outcomes in order of arrival, with their sequence numbers, beginning after `after`."""
+        ...
+
+    def last_outcome(self) -> int:
+        """The newest outcome's sequence number, 0 when there is none."""
+        ...
+
+
+class Store(Protocol):
+    """Durable state. Unavailable when it cannot be reached or its disk is full; then nothing is half done."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowPair:
+    """The same request answered by both releases, bodies in the callers' contract version."""
+
+    service: str
+    candidate: str
+    baseline_status: int
+    candidate_status: int
+    baseline_body: bytes
+    candidate_body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Cumulative counts since `epoch` (which changes when the data plane lost its counters).
+
+    arms: (service, release) -> what was served to real callers; shadows: the same for copies;
+    unpinned: service -> requests that arrived inside without a valid pin; unkeyed: service -> edge requests
+    that carried no entity key.
+    """
+
+    epoch: str
+    arms: Mapping[tuple[str, str], ArmCounts] = field(default_factory=dict)
+    shadows: Mapping[tuple[str, str], ArmCounts] = field(default_factory=dict)
+    unpinned: Mapping[str, int] = field(default_factory=dict)
+    unkeyed: Mapping[str, int] = field(default_factory=dict)
+
+
+class DataPlane(Protocol):
+    """Where traffic flows. It keeps flowing with everything else gone."""
+
+    def ensure(self) -> bool:
+        """Adopt the running proxy, or start it with the last snapshot; True when it had to be started."""
+        ...
+
+    def publish(self, table: RouteTable) -> None:
+        """Make `table` serve, make-before-break, and return when every proxy acknowledged it.
+
+        Invalid when the proxy refuses it (the old table keeps serving), Unavailable when it does not answer.
+        """
+        ...
+
+    def published(self) -> str | None:
+        """Digest of the table that serves now."""
+        ...
+
+    def counters(self) -> Counters: ...
+    def take_pairs(self) -> list[ShadowPair]:
+        """Shadow pairs completed since the last call, each once."""
+        ...
+
+    def stop(self) -> None: ...
+
+
+class Probe(Protocol):
+    """Asks endpoints whether they are well."""
+
+    def ill(self, deployments: Sequence[Deployment]) -> dict[str, str]:
+        """`service@version endpoint` -> reason, for each that does not answer; empty when all are well."""
+        ...
+
+
+class Workspaces(Protocol):
+    """Reads what people declared."""
+
+    def load(self) -> tuple[Workspace, list[Finding]]: ...
+
+
+class Clock(Protocol):
+    """The time, as a port, so that tests and drills own it."""
+
+    def now(self) -> Instant: ...
