@@ -1,1 +1,122 @@
 """The composition root: the only module that names both a port and its adapter."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import uvicorn
+
+from interlock.adapters.clock import SystemClock
+from interlock.adapters.envoy.plane import EnvoyDataPlane
+from interlock.adapters.probe import HttpProbe
+from interlock.adapters.store.sql import open_store
+from interlock.adapters.web.app import build_app
+from interlock.adapters.workspace.loader import WorkspaceFiles
+from interlock.config import Settings
+from interlock.engine.context import Context
+from interlock.engine.reconcile import Loop
+from interlock.engine.releases import adopt_declared
+from interlock.engine.tokens import OPERATOR, keep_token
+from interlock.kernel.errors import Unavailable
+
+TOKEN_FILE = "token"
+API_FILE = "api"
+
+
+class PortTaken(Unavailable):
+    """Something else listens where the API should."""
+
+    code = "port.taken"
+
+
+class ControlPlane:
+    """Everything that `interlock up` starts: store, API, proxy, loop. `serve` blocks until stopped."""
+
+    def __init__(self, settings: Settings, report: Callable[[str], None] = print) -> None:
+        self.settings = settings
+        self.report = report
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._socket = _listen(settings.api)
+        self.context = Context(
+            store=open_store(settings.store),
+            plane=EnvoyDataPlane(
+                settings.state_dir / "envoy",
+                edge=settings.edge,
+                inner=settings.inner,
+                concurrency=settings.concurrency,
+            ),
+            probe=HttpProbe(),
+            workspaces=WorkspaceFiles(settings.workspace),
+            clock=SystemClock(),
+            block_s=settings.block_s,
+        )
+        self._loop = Loop(self.context, report)
+        self._stop = threading.Event()
+        config = uvicorn.Config(build_app(self.context), log_level="warning", access_log=False, lifespan="off")
+        self._server = uvicorn.Server(config)
+
+    def prepare(self) -> None:
+        """Bring what serves in line with the declarations, keep the operator's token, start the proxy."""
+        adopt_declared(self.context)
+        token = operator_token(self.settings.state_dir)
+        keep_token(self.context, token, OPERATOR, by="interlock")
+        self._loop.tick()
+        host, port = self._socket.getsockname()[:2]
+        _write(self.settings.state_dir / API_FILE, f"http://{host}:{port}", mode=0o644)
+
+    def serve(self) -> None:
+        """Answer the API and reconcile until interrupted or terminated."""
+        thread = threading.Thread(target=self._loop.run, args=(self._stop,), name="reconcile")
+        thread.start()
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._stop.set()
+            self.context.wake.set()
+            thread.join()
+
+    def close(self, *, keep_proxy: bool) -> None:
+        """Stop the proxy (unless it is to keep serving), and let go of the store."""
+        if not keep_proxy:
+            self.context.plane.stop()
+        self.context.store.close()
+        self._socket.close()
+        with suppress(FileNotFoundError):
+            (self.settings.state_dir / API_FILE).unlink()
+
+
+def operator_token(state_dir: Path) -> str:
+    """The operator's token; created at the first start, readable by its owner alone."""
+    path = state_dir / TOKEN_FILE
+    if not path.exists():
+        _write(path, secrets.token_urlsafe(32), mode=0o600)
+    return path.read_text().strip()
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as out:
+        out.write(text + "\n")
+    fresh.replace(path)
+
+
+def _listen(at: tuple[str, int]) -> socket.socket:
+    family = socket.AF_INET6 if ":" in at[0] else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(at)
+        listener.listen(128)
+    except OSError as fault:
+        listener.close()
+        raise PortTaken(
+            f"the API cannot listen at {at[0]}:{at[1]} ({fault.strerror})",
+            remedy="Is another control plane running? Choose another address with --api.",
+        ) from fault
+    return listener

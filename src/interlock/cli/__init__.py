@@ -1,0 +1,1 @@
+"""The command line: one file per group. Everything heavy is imported inside the command that needs it."""

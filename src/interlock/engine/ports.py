@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
-from interlock.domain.audit.event import Entry, Event
+from interlock.domain.audit.event import Entry, Event, Head
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.checks.evidence import ArmCounts, Block
 from interlock.domain.releases.release import Deployment
@@ -60,6 +61,10 @@ class Transaction(Protocol):
         ...
 
     def trail(self, after: int = 0, limit: int | None = None) -> list[Entry]: ...
+    def head(self) -> Head:
+        """Where the audit chain ends, kept apart from its entries so that a cut end is seen."""
+        ...
+
     def add_blocks(self, rollout: str, blocks: Sequence[Block]) -> None:
         """Idempotent by (rollout, block number): a block that is there already stays as it is."""
         ...
@@ -81,7 +86,12 @@ class Transaction(Protocol):
 class Store(Protocol):
     """Durable state. Unavailable when it cannot be reached or its disk is full; then nothing is half done."""
 
-    def transaction(self) -> AbstractContextManager[Transaction]: ...
+    def transaction(self, *, read_only: bool = False) -> AbstractContextManager[Transaction]:
+        """Writers queue: one at a time, each seeing everything that was committed before it. A `read_only`
+        transaction sees one snapshot and waits for nobody.
+        """
+        ...
+
     def close(self) -> None: ...
 
 
@@ -148,9 +158,12 @@ class Probe(Protocol):
 
 
 class Workspaces(Protocol):
-    """Reads what people declared."""
+    """Reads what people declared, and writes down what they declare through a tool."""
 
     def load(self) -> tuple[Workspace, list[Finding]]: ...
+    def write_change(self, change_document: Mapping[str, Any]) -> Path:
+        """Write a new change document; Refused when one of that name exists."""
+        ...
 
 
 class Clock(Protocol):

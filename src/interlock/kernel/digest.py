@@ -1,7 +1,8 @@
 """Content digests: SHA-256 over canonical JSON, so that equal content has an equal name everywhere.
 
-Canonical JSON follows the ideas of RFC 8785: sorted keys, no insignificant space, UTF-8; floats use
-Python's shortest round-trip form, and NaN or infinity are refused.
+Canonical JSON follows the ideas of RFC 8785: sorted keys, no insignificant space, UTF-8; a float without
+a fraction is written as an integer (5.0 equals 5, so both are `5`), others use Python's shortest round-trip
+form, and NaN or infinity are refused.
 """
 
 from __future__ import annotations
@@ -41,10 +42,23 @@ def plain(value: Any) -> Any:
             raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
+def _one_number(value: Any) -> Any:
+    """JSON data in which equal numbers have one form, whether a person wrote 5 or 5.0."""
+    match value:
+        case float() if value.is_integer() and abs(value) <= 2**53:
+            return int(value)
+        case dict():
+            return {k: _one_number(v) for k, v in value.items()}
+        case list():
+            return [_one_number(v) for v in value]
+        case _:
+            return value
+
+
 def canonical(value: Any) -> bytes:
     """Canonical JSON bytes of `value` (anything that `plain` accepts)."""
     return json.dumps(
-        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        _one_number(plain(value)), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
 
 

@@ -13,7 +13,7 @@ _NAME = re.compile(NAME_PATTERN)
 
 
 def is_name(text: str) -> bool:
-    return _NAME.match(text) is not None
+    return _NAME.fullmatch(text) is not None
 
 
 def did_you_mean(wanted: str, known: Iterable[str]) -> str:

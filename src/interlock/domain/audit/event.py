@@ -31,3 +31,11 @@ class Entry:
     event: Event
     previous: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a chain ends: the last entry's `seq` and `digest`."""
+
+    seq: int
+    digest: str

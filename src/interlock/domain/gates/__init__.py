@@ -1,1 +1,5 @@
-"""Criteria over evidence whose verdicts may be looked at any time."""
+"""Gates: the criteria of a rollout and the sequential evidence that decides them, looked at as often as one likes.
+
+Reading order: gate, verdict, judge (the fold that the engine calls), receipt; then the formulas: table,
+betting, mixture, limit, latency, outcome.
+"""

@@ -26,7 +26,8 @@ class Deployment:
     """One service at one version, with everything that traffic needs to know of it.
 
     `request` translates what callers send into what this version reads; `response` translates back.
-    Empty programs mean that callers and this version speak the same contract version.
+    Empty programs mean that callers and this version speak the same contract version. `reads`, `writes` and
+    `model` name (`name@version`) the contracts and the model of this version; empty when none is declared.
     """
 
     service: str
@@ -41,15 +42,16 @@ class Deployment:
     health_path: str = ""
     request: Program = ()
     response: Program = ()
+    reads: str = ""
+    writes: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A cut. `deployments` are sorted by service; `models` and `contracts` are sorted (name, version) pairs."""
+    """A cut. `deployments` are sorted by service."""
 
     deployments: tuple[Deployment, ...]
-    models: tuple[tuple[str, str], ...] = ()
-    contracts: tuple[tuple[str, str], ...] = ()
 
     @property
     def id(self) -> str:

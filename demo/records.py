@@ -1,0 +1,72 @@
+"""What the load generator knows of each request, and what it counts as failed and as mixed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+Trail = tuple[tuple[str, str | None], ...]
+"""(service, release) of everything that took part in an answer, in order of the calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One request. `at` is when it was due, in seconds since the epoch, and `latency_ms` counts from then, so a
+    late sender does not flatter the service. `status` is 0 when there was no answer; `release` is the one that
+    the edge named; `predicted` and `actual` are minutes.
+    """
+
+    id: str
+    at: float
+    service: str
+    key: str
+    status: int
+    release: str | None
+    attempts: int
+    latency_ms: float
+    predicted: float | None
+    actual: float
+    trail: Trail = ()
+    error: str = ""
+
+    @property
+    def is_failed(self) -> bool:
+        """The caller got no answer, or a server error."""
+        return self.status == 0 or self.status >= 500
+
+    @property
+    def is_mixed(self) -> bool:
+        """An answer in which more than one release took part, the one that the edge named included."""
+        releases = {release for _, release in self.trail}
+        if self.release is not None and releases:
+            releases.add(self.release)
+        return len(releases) > 1
+
+    @property
+    def off_by_min(self) -> float | None:
+        """The absolute error of the answer."""
+        return None if self.predicted is None else abs(self.predicted - self.actual)
+
+
+def to_line(record: Record) -> str:
+    return json.dumps(astuple(record), separators=(",", ":")) + "\n"
+
+
+def from_line(line: str) -> Record:
+    values = json.loads(line)
+    values[-2] = tuple((service, release) for service, release in values[-2])
+    return Record(*values)
+
+
+def read_records(path: Path) -> list[Record]:
+    """All complete lines of `path`, in the order of the answers; a line still being written is left out."""
+    return list(_complete(path)) if path.exists() else []
+
+
+def _complete(path: Path) -> Iterator[Record]:
+    with path.open() as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                yield from_line(line)

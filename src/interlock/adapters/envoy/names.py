@@ -1,0 +1,55 @@
+"""Names that carry meaning through Envoy and back: clusters, and routes under which requests are counted.
+
+A route is named `service|release|kind`: the access logger counts by that name, so counts follow the arm that a
+request was *assigned* to, whoever answered it in the end (intention to treat).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Why a request was on a route. EDGE, UNKEYED, PINNED count towards the arm; SHADOW towards the copies.
+
+    UNKEYED carried no entity key and is comparable all the same (split by chance, or there is no split);
+    ASIDE carried none while others are split by key: served by the baseline, it would bias the comparison.
+    """
+
+    EDGE = "edge"
+    UNKEYED = "unkeyed"
+    ASIDE = "aside"
+    PINNED = "pinned"
+    UNPINNED = "unpinned"
+    SHADOW = "shadow"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteName:
+    """What a request on this route counts as."""
+
+    service: str
+    release: str
+    kind: Kind
+
+    def __str__(self) -> str:
+        return f"{self.service}|{self.release}|{self.kind.value}"
+
+
+def parse_route(text: str) -> RouteName | None:
+    """The meaning of a route's name; None for a name that is not ours."""
+    parts = text.split("|")
+    if len(parts) != 3 or parts[2] not in set(Kind):
+        return None
+    return RouteName(parts[0], parts[1], Kind(parts[2]))
+
+
+def cluster(service: str, release: str) -> str:
+    """The cluster through which `service` is reached as `release` serves it."""
+    return f"{service}@{release}"
+
+
+def shadow_cluster(service: str, release: str) -> str:
+    """The cluster that sends copies to the shadow listener, on their way to `cluster(service, release)`."""
+    return f"shadow:{service}@{release}"

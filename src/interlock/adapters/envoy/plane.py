@@ -1,0 +1,201 @@
+"""One Envoy as the data plane: adopted or started, published to make-before-break, read for evidence.
+
+Everything that matters is on disk beside Envoy, so that either process may be killed at any moment: Envoy comes
+back with the last snapshot, and a new control plane knows what serves. Limit: one Envoy on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from interlock.adapters.envoy import listeners as start_up
+from interlock.adapters.envoy.admin import Admin, socket_path
+from interlock.adapters.envoy.capture import Captures
+from interlock.adapters.envoy.counters import QUERY, counters
+from interlock.adapters.envoy.listeners import Places
+from interlock.adapters.envoy.process import Process, exclusive, wait_until
+from interlock.adapters.envoy.snapshot import Part, Snapshot, replace
+from interlock.adapters.envoy.translate import Json, Resources, translate
+from interlock.adapters.envoy.validate import refuse_dangling, refuse_unsound
+from interlock.domain.releases.route_table import RouteTable
+from interlock.engine.codec import dump, load
+from interlock.engine.ports import Counters, ShadowPair
+from interlock.kernel.errors import InterlockError
+
+SETTLE_S = 0.01
+"""Envoy acknowledges on its main thread; its workers take the same version at their next turn."""
+DRAIN_LIMIT_S = 30.0
+
+
+class EnvoyDataPlane:
+    """Implements `engine.ports.DataPlane` with one Envoy, whose files live in `state_dir`.
+
+    `edge` and `inner` are (host, port) to listen on. `concurrency` is Envoy's number of worker threads.
+    Each wait ends after `deadline_s`.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        edge: tuple[str, int],
+        inner: tuple[str, int],
+        *,
+        concurrency: int = 1,
+        deadline_s: float = 10.0,
+    ) -> None:
+        directory = state_dir.absolute()
+        self._places = Places(directory, edge, inner, socket_path(directory))
+        self._deadline_s = deadline_s
+        self._admin = Admin(self._places.admin_socket)
+        self._process = Process(self._places, self._admin, concurrency)
+        self._snapshot = Snapshot(directory, self._admin)
+        self._captures = Captures(self._places.captures, self._admin)
+        self._record = Record(self._places.file("published"))
+        self._turn = threading.RLock()
+
+    def ensure(self) -> bool:
+        """Adopt the running Envoy, or start it with the last snapshot; True when it had to be started.
+
+        An Envoy with another bootstrap (an older Interlock started it) is replaced. AddressTaken, EnvoyMissing,
+        EnvoyFailed when it cannot be started.
+        """
+        self._places.directory.mkdir(parents=True, exist_ok=True)
+        with self._turn, exclusive(self._places.directory / "lock", self._deadline_s):
+            wanted = json.dumps(start_up.bootstrap(self._places), indent=1).encode()
+            bootstrap = self._places.file("bootstrap")
+            is_current = bootstrap.exists() and bootstrap.read_bytes() == wanted
+            if is_current and self._snapshot.exists() and self._process.running():
+                self._apply({Part.LISTENERS: start_up.listeners(self._places)}, Part.LISTENERS)
+                return False
+            self._process.stop()
+            replace(bootstrap, wanted)
+            self._write_start_up()
+            self._process.start()
+            return True
+
+    def publish(self, table: RouteTable) -> None:
+        """Make `table` serve; returns when Envoy acknowledged it and what left the table is idle.
+
+        TableUnsound or ConfigurationRejected (both Invalid) leave the earlier table serving; EnvoySilent or
+        EnvoyUnaware (both Unavailable) leave the earlier table in the files.
+        """
+        refuse_unsound(table)
+        with self._turn, exclusive(self._places.directory / "lock", self._deadline_s):
+            recorded = self._record.tables()
+            before = {part: self._snapshot.read(part) for part in _PUBLISHED}
+            self._record.write([*recorded, table])
+            try:
+                self._advance(table, transition(table, recorded))
+            except InterlockError:
+                self._go_back(before)
+                self._record.write(recorded)
+                raise
+            self._record.write([table])
+
+    def published(self) -> str | None:
+        """Digest of the table in the snapshot; None when there is none yet, or a publication was interrupted."""
+        tables = self._record.tables()
+        return tables[0].digest if len(tables) == 1 else None
+
+    def counters(self) -> Counters:
+        """Counts since Envoy started; EnvoySilent when it does not answer."""
+        epoch = self._admin.json("/server_info")["node"]["id"]
+        return counters(self._admin.json(QUERY), epoch)
+
+    def take_pairs(self) -> list[ShadowPair]:
+        """Shadow pairs completed before the call before this one; each once."""
+        with self._turn:
+            return self._captures.take()
+
+    def stop(self) -> None:
+        """End Envoy; its files stay."""
+        with self._turn:
+            self._process.stop()
+
+    def close(self) -> None:
+        """Let go of the admin connection; Envoy keeps running."""
+        self._admin.close()
+
+    def _write_start_up(self) -> None:
+        self._snapshot.write(Part.LISTENERS, start_up.listeners(self._places))
+        if not self._snapshot.exists():
+            for part, resources in _parts(translate(RouteTable((), ()))).items():
+                self._snapshot.write(part, resources)
+
+    def _advance(self, table: RouteTable, both: RouteTable) -> None:
+        """Widen, switch the edge, wait until what leaves is idle, narrow."""
+        goal, wide = translate(table), translate(both)
+        refuse_dangling(goal)
+        refuse_dangling(wide)
+        if self._apply(_parts(wide), Part.CLUSTERS, Part.INNER, Part.SHADOW):
+            time.sleep(SETTLE_S)
+        self._apply(_parts(goal), Part.EDGE)
+        if both != table:
+            leaving = {c["name"] for c in wide.clusters} - {c["name"] for c in goal.clusters}
+            self._drain(leaving, both)
+            self._apply(_parts(goal), Part.INNER, Part.SHADOW, Part.CLUSTERS)
+
+    def _apply(self, resources: dict[Part, list[Json]], *parts: Part) -> bool:
+        """Apply `parts` in this order; True when any of them had to change."""
+        seen = self._snapshot.survey()
+        changed = [self._snapshot.apply(p, resources[p], seen[p], self._deadline_s) for p in parts]
+        return any(changed)
+
+    def _drain(self, leaving: set[str], both: RouteTable) -> None:
+        """Wait until no request is under way in the leaving clusters: their pins still need the inner routes."""
+        time.sleep(SETTLE_S)
+        longest_s = max(b.deployment.timeout_s for b in both.backends)
+        wait_until(lambda: self._snapshot.active_requests(leaving) == 0, min(2 * longest_s + 1, DRAIN_LIMIT_S))
+
+    def _go_back(self, before: dict[Part, bytes]) -> None:
+        """The earlier files again, in the order that removes. An Envoy that does not answer reads them later."""
+        for part in reversed(_PUBLISHED):
+            with suppress(InterlockError):
+                self._snapshot.restore(part, before[part], self._snapshot.survey()[part], self._deadline_s)
+                continue
+            replace(self._places.file(part.value), before[part])
+
+
+class Record:
+    """The tables whose routes are in the files: several while a publication is under way or was cut short."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def tables(self) -> list[RouteTable]:
+        try:
+            return [load(RouteTable, body) for body in json.loads(self._path.read_bytes())]
+        except FileNotFoundError:
+            return []
+
+    def write(self, tables: Iterable[RouteTable]) -> None:
+        replace(self._path, json.dumps([dump(table) for table in tables]).encode())
+
+
+def transition(table: RouteTable, earlier: Iterable[RouteTable]) -> RouteTable:
+    """`table`, plus every backend and service of the earlier tables that it no longer has."""
+    backends = {(b.deployment.service, b.release): b for old in earlier for b in old.backends}
+    backends |= {(b.deployment.service, b.release): b for b in table.backends}
+    entries = {e.service: e for old in earlier for e in old.entries}
+    entries |= {e.service: e for e in table.entries}
+    return RouteTable(
+        backends=tuple(backends[key] for key in sorted(backends)),
+        entries=tuple(entries[service] for service in sorted(entries)),
+    )
+
+
+_PUBLISHED = (Part.CLUSTERS, Part.INNER, Part.SHADOW, Part.EDGE)
+
+
+def _parts(resources: Resources) -> dict[Part, list[Json]]:
+    return {
+        Part.CLUSTERS: list(resources.clusters),
+        Part.INNER: [resources.inner],
+        Part.SHADOW: [resources.shadow],
+        Part.EDGE: [resources.edge],
+    }

@@ -1,0 +1,42 @@
+"""Outcomes: what was true in the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from interlock.adapters.web.speaker import Engine
+from interlock.engine.ports import Outcome
+
+
+class OutcomeBody(BaseModel):
+    """One outcome. `id` makes posting idempotent; `release` is the answer's x-interlock-release header."""
+
+    model_config = ConfigDict(extra="forbid")
+    id: str = Field(min_length=1, max_length=200)
+    service: str = Field(max_length=200)
+    release: str = Field(max_length=200)
+    metric: str = Field(max_length=200)
+    loss: float = Field(ge=0, allow_inf_nan=False)
+    at: AwareDatetime
+
+
+class OutcomesBody(BaseModel):
+    """A batch of outcomes."""
+
+    model_config = ConfigDict(extra="forbid")
+    outcomes: list[OutcomeBody] = Field(max_length=10_000)
+
+
+routes = APIRouter(tags=["outcomes"])
+
+
+@routes.post("/outcomes", status_code=202)
+def post(context: Engine, body: OutcomesBody) -> dict[str, Any]:
+    """Take outcomes in. An id counts once, however often and in whatever order it is posted."""
+    rows = [Outcome(o.id, o.service, o.release, o.metric, o.loss, o.at) for o in body.outcomes]
+    with context.store.transaction() as tx:
+        new = tx.add_outcomes(rows)
+    return {"received": len(rows), "new": new}

@@ -1,0 +1,1 @@
+"""What people declared, read from the YAML files of a directory."""

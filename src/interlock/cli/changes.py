@@ -1,0 +1,173 @@
+"""change, plan, approve, impact: from an idea to an approved plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from interlock.cli.api import Api, part
+from interlock.cli.output import Exit, finish, output_option, show
+
+ROLES = ["change-sponsor", "data-steward", "model-validator", "service-owner"]
+
+
+@click.group()
+def change() -> None:
+    """Change requests."""
+
+
+@change.command("new")
+@click.argument("name")
+@click.option(
+    "--move",
+    "moves",
+    multiple=True,
+    required=True,
+    metavar="KIND:NAME=VERSION",
+    help="service:scoring=2, model:..., contract:...",
+)
+@click.option("--why", default="", help="Why this change.")
+@click.option("--sponsor", default="", help="Who answers for it (default: you).")
+@click.option("--dry-run", is_flag=True, help="Show it, write nothing.")
+@output_option
+@click.pass_obj
+def change_new(
+    obj: dict[str, Any], name: str, moves: tuple[str, ...], why: str, sponsor: str, dry_run: bool, output: str
+) -> None:
+    """Write a new change request into the workspace."""
+    body = {"name": name, "why": why, "sponsor": sponsor, "dry_run": dry_run, "moves": [_move(m) for m in moves]}
+    made = Api(**obj).post("/changes", body)
+    where = made["written"] or "nothing (dry run)"
+    show(output, made, lambda: click.echo(f"wrote {where}\nRead it, then `interlock plan {name}`."))
+
+
+@change.command("list")
+@output_option
+@click.pass_obj
+def change_list(obj: dict[str, Any], output: str) -> None:
+    """All change requests."""
+    changes = Api(**obj).get("/workspace")["changes"]
+
+    def text() -> None:
+        for name, c in changes.items():
+            click.echo(f"{name}: {c['why']} ({', '.join(c['moves'])})")
+
+    show(output, changes, text)
+
+
+def _move(text: str) -> dict[str, str]:
+    kind, _, rest = text.partition(":")
+    name, _, version = rest.partition("=")
+    if kind not in ("service", "model", "contract") or not name or not version:
+        raise click.BadParameter(f"{text!r} is not KIND:NAME=VERSION, for example service:scoring=2")
+    return {"kind": kind, "name": name, "to": version}
+
+
+@click.command()
+@click.argument("change")
+@output_option
+@click.pass_obj
+def plan(obj: dict[str, Any], change: str, output: str) -> None:
+    """Compile CHANGE and explain it: stages, gates, losses, findings, and the digest that approvals bind to."""
+    view = Api(**obj).post(f"/changes/{part(change)}/plan")
+    show(output, view, lambda: _print_plan(view))
+    if view["is_blocked"]:
+        finish(Exit.NO)
+
+
+def _print_plan(view: dict[str, Any]) -> None:
+    def head(title: str) -> None:
+        click.secho(f"\n{title}", bold=True)
+
+    click.secho(f"{view['change']}  {view['digest']}", bold=True)
+    click.echo(view["why"])
+    head("Moves")
+    for m in view["moves"]:
+        click.echo(f"  {m['kind']}:{m['name']}  {m['before'] or '(new)'} -> {m['after']}")
+    head("Stages")
+    for number, s in enumerate(view["stages"]):
+        click.echo(f"  {number}. {s['kind']}: {s['does']}")
+        click.echo(f"     undo: {s['undo']}")
+    head(f"Gates (together at most {view['alpha']:.0%} false rollbacks)")
+    for g in view["gates"]:
+        click.echo(f"  {g['name']}: candidate at most {g['margin']:g} worse than the baseline")
+    if view["losses"]:
+        head("What translation and rollback do to fields")
+        for loss in view["losses"]:
+            click.echo(
+                f"  {loss['contract']}.{loss['field']} ({loss['direction']}, {loss['effect']}): {loss['says']}"
+            )
+    if view["reaches"]:
+        head("Reaches")
+        for r in view["reaches"]:
+            click.echo(f"  {r['asset']} (owner {r['owner'] or 'nobody'}): {r['says']}")
+    if view["findings"]:
+        head("Findings")
+        for f in view["findings"]:
+            click.echo(f"  {f['severity']} {f['code']}: {f['says']} {f['remedy']} {f['where']}".rstrip())
+    _print_approval(view)
+
+
+def _print_losses(losses: list[dict[str, Any]]) -> None:
+    """What does not survive, line by line; what does, as a count."""
+    if not losses:
+        return
+    click.secho("\nWhat translation and rollback do to fields", bold=True)
+    for loss in losses:
+        if loss["effect"] != "exact":
+            click.echo(f"  {loss['contract']}.{loss['field']} ({loss['direction']}, {loss['effect']}): {loss['says']}")
+    exact = sum(loss["effect"] == "exact" for loss in losses)
+    click.echo(f"  exact in {exact} other cases")
+
+
+def _print_approval(view: dict[str, Any]) -> None:
+    click.secho("\nApproval", bold=True)
+    for a in view["approvals"]:
+        click.echo(f"  {a['person']} as {a['role']} for {', '.join(a['subjects'])} at {a['at']}")
+    for r in view["missing"]:
+        who = f" ({' or '.join(r['holders'])})" if r["holders"] else ""
+        click.echo(f"  missing: {r['role']} for {r['subject']}{who}")
+    if view["voided"]:
+        click.echo("  earlier approvals are void, because this changed:")
+        for line in view["voided"]:
+            click.echo(f"    {line}")
+    if not view["missing"]:
+        click.echo(f"  complete; start it with `interlock rollout start {view['change']}`")
+
+
+@click.command()
+@click.argument("change")
+@click.option("--role", required=True, type=click.Choice(ROLES), help="In which role you approve.")
+@click.option("--digest", help="Only if the plan still has this digest (a prefix will do).")
+@click.option("--as", "person", metavar="PERSON", help="Who approves, with the operator's token.")
+@output_option
+@click.pass_obj
+def approve(
+    obj: dict[str, Any], change: str, role: str, digest: str | None, person: str | None, output: str
+) -> None:
+    """Approve exactly the present plan of CHANGE, in a role."""
+    body = {"role": role} | ({"digest": digest} if digest else {})
+    api = Api(obj["workspace"], person or obj["person"])
+    view = api.post(f"/changes/{part(change)}/approvals", body)
+
+    def text() -> None:
+        click.echo(f"{view['person']} approved {view['digest']} as {role}")
+        _print_approval(view)
+
+    show(output, view, text)
+
+
+@click.command()
+@click.argument("asset", metavar="KIND:NAME")
+@output_option
+@click.pass_obj
+def impact(obj: dict[str, Any], asset: str, output: str) -> None:
+    """What a change of an asset reaches, and why."""
+    view = Api(**obj).get(f"/impact?asset={part(asset)}")
+
+    def text() -> None:
+        for r in view["reaches"] or [{"asset": "nothing", "says": f"nothing depends on {asset}", "owner": "-"}]:
+            click.echo(f"{r['asset']} (owner {r['owner'] or 'nobody'}): {r['says']}")
+
+    show(output, view, text)

@@ -1,0 +1,76 @@
+"""How commands speak: text for people, JSON for machines, one table of exit codes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, TypeVar
+
+import click
+
+from interlock.kernel.errors import InterlockError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Exit(IntEnum):
+    """What an exit code means, for every command."""
+
+    DONE = 0
+    FAILED = 1
+    INVALID = 2
+    NO = 3
+    UNDECIDED = 4
+
+
+def output_option(command: Command) -> Command:
+    """Add `--output text|json` as the parameter `output`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="Text for people (the default) or JSON for machines.",
+    )(command)
+
+
+def show(output: str, document: Any, text: Callable[[], None]) -> None:
+    """Print `document` as JSON, or call `text` to print it for a person."""
+    if output == "json":
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        text()
+
+
+def finish(code: Exit) -> None:
+    """End the process with `code`."""
+    sys.exit(int(code))
+
+
+def fails_clearly(run: Callable[[], Any]) -> Any:
+    """Run, and turn an InterlockError into a message on stderr (JSON when asked for) and its exit code."""
+    try:
+        return run()
+    except InterlockError as fault:
+        if _wants_json():
+            body = {"error": fault.code, "message": fault.message, "remedy": fault.remedy, "where": fault.where}
+            click.echo(json.dumps(body | _plain_details(fault), ensure_ascii=False), err=True)
+        else:
+            click.secho(f"error {fault.code}: ", fg="red", err=True, nl=False)
+            click.echo(str(fault), err=True)
+        sys.exit(fault.exit_code)
+
+
+def _plain_details(fault: InterlockError) -> dict[str, Any]:
+    from interlock.kernel.digest import plain
+
+    return {k: plain(v) for k, v in fault.details.items()}
+
+
+@functools.cache
+def _wants_json() -> bool:
+    given = sys.argv[1:]
+    return "--output=json" in given or ("json" in given and not {"-o", "--output"}.isdisjoint(given))

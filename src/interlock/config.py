@@ -1,0 +1,60 @@
+"""Settings of a control plane: read once, here, and passed down as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from interlock.kernel.errors import Invalid
+
+STATE_DIR = ".interlock"
+
+
+class AddressInvalid(Invalid):
+    """An address is not host:port."""
+
+    code = "address.invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where a control plane keeps its state and listens.
+
+    edge: where outside callers come in; inner: where services call one another; api: the control plane itself.
+    block_s: length of a block of evidence, seconds. concurrency: Envoy's worker threads.
+    """
+
+    workspace: Path
+    store: str
+    api: tuple[str, int]
+    edge: tuple[str, int]
+    inner: tuple[str, int]
+    block_s: float = 1.0
+    concurrency: int = 2
+
+    @property
+    def state_dir(self) -> Path:
+        return self.workspace / STATE_DIR
+
+
+def settings(workspace: Path, declared: Mapping[str, str], given: Mapping[str, str | None]) -> Settings:
+    """What was given (flags, environment) wins over what the workspace declares (`api`, `edge`, `inner`)."""
+    at = {name: given.get(name) or declared[name] for name in ("api", "edge", "inner")}
+    return Settings(
+        workspace=workspace,
+        store=given.get("store") or f"sqlite:///{workspace / STATE_DIR / 'state.db'}",
+        api=address(at["api"]),
+        edge=address(at["edge"]),
+        inner=address(at["inner"]),
+        block_s=float(given.get("block_s") or 1.0),
+        concurrency=int(given.get("concurrency") or 2),
+    )
+
+
+def address(text: str) -> tuple[str, int]:
+    """(host, port) of `host:port`; AddressInvalid otherwise."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise AddressInvalid(f"{text!r} is not host:port", remedy="Write it like 127.0.0.1:8701.")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,210 @@
+"""Do changes and lenses, as written, fit what is declared? Does a change make one coherent cut?
+
+Judged against the declarations alone: what runs by now may differ from `serving` in the files, and the plan,
+which knows the state, judges again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from interlock.domain.catalog.asset import AssetId, Kind
+from interlock.domain.catalog.check import references
+from interlock.domain.catalog.service import ServiceSpec, ServiceVersion
+from interlock.domain.changes.request import Change, Move
+from interlock.domain.changes.workspace import Workspace
+from interlock.domain.lenses.check import fit
+from interlock.domain.lenses.lens import Lens
+from interlock.domain.lenses.path import lens_path
+from interlock.kernel.errors import Missing
+from interlock.kernel.finding import Finding, Severity
+from interlock.kernel.ident import did_you_mean
+
+
+def check_lenses(workspace: Workspace, unread: Collection[AssetId] = ()) -> list[Finding]:
+    """Lenses between contract versions that do not exist, and everything that keeps a lens from fitting its two."""
+    return [
+        finding
+        for lens in workspace.lenses
+        if AssetId(Kind.CONTRACT, lens.contract) not in unread
+        for finding in _lens_findings(workspace, lens)
+    ]
+
+
+def _lens_findings(workspace: Workspace, lens: Lens) -> list[Finding]:
+    versions = [version for name, version in workspace.contracts if name == lens.contract]
+    if not versions:
+        says = f"there is no contract {lens.contract!r} to translate."
+        names = {name for name, _ in workspace.contracts}
+        return [_misplaced(lens, "asset.unknown", says, did_you_mean(lens.contract, names))]
+    lacking = [version for version in (lens.older, lens.newer) if version not in versions]
+    if not lacking:
+        return fit(lens, *(workspace.contracts[lens.contract, v] for v in (lens.older, lens.newer)))
+    return [
+        _misplaced(
+            lens,
+            "version.unknown",
+            f"contract:{lens.contract} has no version {version!r}.",
+            did_you_mean(version, versions),
+        )
+        for version in lacking
+    ]
+
+
+def _misplaced(lens: Lens, code: str, says: str, remedy: str) -> Finding:
+    subject = f"lens:{lens.contract}@{lens.older}..{lens.newer}"
+    return Finding(code, Severity.ERROR, subject, says, remedy, lens.where)
+
+
+def check_changes(workspace: Workspace, unread: Collection[AssetId] = ()) -> list[Finding]:
+    """Every finding about every change. `unread`: assets whose own declaration has errors already."""
+    return [f for change in workspace.changes.values() for f in check_change(workspace, change, unread)]
+
+
+def check_change(workspace: Workspace, change: Change, unread: Collection[AssetId] = ()) -> list[Finding]:
+    return [
+        *_moved_twice(change),
+        *_unknown_targets(workspace, change, unread),
+        *_incoherent(workspace, change),
+        *_untranslatable(workspace, change, unread),
+        *_unused_moves(workspace, change),
+        *_unknown_gate_services(workspace, change, unread),
+        *_unknown_people(workspace, change),
+    ]
+
+
+def _moved_twice(change: Change) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for move in change.moves:
+        if str(move) in seen:
+            says = f"{change.name} moves {move} twice; one cut holds one version of it."
+            yield _error("change.moved_twice", change, says, "Remove one of the two moves.", move.where)
+        seen.add(str(move))
+
+
+def _unknown_targets(workspace: Workspace, change: Change, unread: Collection[AssetId]) -> Iterator[Finding]:
+    for move in change.moves:
+        if AssetId(Kind(move.kind), move.name) in unread:
+            continue
+        versions = _declared(workspace, move.kind)
+        if move.name not in versions:
+            says = f"{change.name} moves {move}, but there is no such {move.kind}."
+            remedy = did_you_mean(move.name, versions)
+            yield _error("change.unknown_asset", change, says, remedy, move.where)
+        elif move.to not in versions[move.name]:
+            says = f"{change.name} moves {move} to {move.to!r}, which is not one of its versions."
+            remedy = did_you_mean(move.to, versions[move.name])
+            yield _error("change.unknown_version", change, says, remedy, move.where)
+
+
+def _declared(workspace: Workspace, kind: str) -> Mapping[str, Collection[str]]:
+    """Versions by name, of one kind of thing that can move."""
+    if kind == "service":
+        return {name: spec.versions.keys() for name, spec in workspace.services.items()}
+    if kind == "model":
+        return {name: spec.versions.keys() for name, spec in workspace.models.items()}
+    versions: dict[str, list[str]] = {}
+    for name, version in workspace.contracts:
+        versions.setdefault(name, []).append(version)
+    return versions
+
+
+def _incoherent(workspace: Workspace, change: Change) -> Iterator[Finding]:
+    """A version that is moved to holds a model or speaks a contract version that the change leaves behind."""
+    moved: dict[tuple[str, str], str] = {(move.kind, move.name): move.to for move in change.moves}
+    for move, service, version in _moved_services(workspace, change):
+        for role, ref in references(version):
+            kind = "model" if role == "model" else "contract"
+            target = moved.get((kind, ref.name))
+            if target == ref.version:
+                continue
+            if target is not None:
+                says = (
+                    f"{change.name} moves {kind}:{ref.name} to {target}, but {service.name}@{move.to} uses {ref}."
+                )
+                remedy = (
+                    f"Move {kind}:{ref.name} to {ref.version}, or {service.name} to a version that uses {target}."
+                )
+                yield _error("change.incoherent", change, says, remedy, move.where)
+            elif not _is_in_use(workspace, service, kind, ref.name, ref.version):
+                says = f"{service.name}@{move.to} uses {ref}, but {change.name} does not move {kind}:{ref.name}."
+                remedy = f'Add the move "{kind}: {ref.name}, to: {ref.version}", or correct what serves now.'
+                yield _error("change.incoherent", change, says, remedy, move.where)
+
+
+def _untranslatable(workspace: Workspace, change: Change, unread: Collection[AssetId]) -> Iterator[Finding]:
+    """A version that is moved to speaks what callers do not, and no lens leads from the one to the other."""
+    for move, service, version in _moved_services(workspace, change):
+        for source, target in (
+            (service.callers_request, version.request),
+            (version.response, service.callers_response),
+        ):
+            if source is None or target is None or AssetId(Kind.CONTRACT, source.name) in unread:
+                continue
+            if source.name != target.name:
+                says = f"{service.name}@{move.to} would have to turn {source} into {target}, another contract."
+                remedy = "Name one contract in callers: and in the version."
+                yield _error("change.untranslatable", change, says, remedy, move.where)
+                continue
+            try:
+                lens_path(workspace.lenses, source.name, source.version, target.version)
+            except Missing as error:
+                says = f"{service.name}@{move.to} needs a translation: {error.message}."
+                yield _error("change.untranslatable", change, says, error.remedy, move.where)
+
+
+def _is_in_use(workspace: Workspace, service: ServiceSpec, kind: str, name: str, version: str) -> bool:
+    """The baseline uses this version already, so nothing needs to move."""
+    if kind == "model" and (model := workspace.models.get(name)) and model.serving == version:
+        return True
+    serving = service.versions.get(service.serving)
+    return serving is None or any((r.name, r.version) == (name, version) for _, r in references(serving))
+
+
+def _unused_moves(workspace: Workspace, change: Change) -> Iterator[Finding]:
+    used = {
+        ("model" if role == "model" else "contract", ref.name)
+        for _, service, version in _moved_services(workspace, change)
+        for spec in (version, service.versions.get(service.serving), _callers(service))
+        if spec is not None
+        for role, ref in references(spec)
+    }
+    for move in change.moves:
+        if move.kind != "service" and (move.kind, move.name) not in used:
+            says = f"{change.name} moves {move}, but no service that it moves uses it."
+            remedy = "Move a service that uses it as well, or leave this move out."
+            yield Finding("change.unused_move", Severity.WARNING, change.name, says, remedy, move.where)
+
+
+def _callers(service: ServiceSpec) -> ServiceVersion:
+    return ServiceVersion((), service.callers_request, service.callers_response)
+
+
+def _moved_services(workspace: Workspace, change: Change) -> Iterator[tuple[Move, ServiceSpec, ServiceVersion]]:
+    """The moves of services that exist at versions that exist."""
+    for move in change.moves:
+        service = workspace.services.get(move.name) if move.kind == "service" else None
+        version = service.versions.get(move.to) if service else None
+        if service and version:
+            yield move, service, version
+
+
+def _unknown_gate_services(workspace: Workspace, change: Change, unread: Collection[AssetId]) -> Iterator[Finding]:
+    known = {*workspace.services, *(asset.name for asset in unread if asset.kind is Kind.SERVICE)}
+    for gate in change.gates:
+        if gate.service not in known:
+            says = f"the {gate.metric} gate of {change.name} watches {gate.service!r}, which is no service."
+            remedy = did_you_mean(gate.service, known)
+            yield _error("change.unknown_service", change, says, remedy, change.where)
+
+
+def _unknown_people(workspace: Workspace, change: Change) -> Iterator[Finding]:
+    for role, name in (("author", change.author), ("sponsor", change.sponsor)):
+        if workspace.people and name not in workspace.people:
+            says = f"{name!r}, the {role} of {change.name}, is not among the people of the workspace."
+            remedy = did_you_mean(name, workspace.people)
+            yield Finding("change.unknown_person", Severity.WARNING, change.name, says, remedy, change.where)
+
+
+def _error(code: str, change: Change, says: str, remedy: str, where: str) -> Finding:
+    return Finding(code, Severity.ERROR, change.name, says, remedy, where)

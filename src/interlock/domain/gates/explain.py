@@ -1,0 +1,172 @@
+"""Reports on single gates, and the sentences that a person reads."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from interlock.domain.checks.evidence import LATENCY_BIN_FACTOR, Bins, ServiceCounts
+from interlock.domain.gates.gate import Gate, GateSet, Metric
+from interlock.domain.gates.latency import quantiles_ms
+from interlock.domain.gates.limit import requests_to_deny
+from interlock.domain.gates.mixture import log_of
+from interlock.domain.gates.outcome import mean_loss
+from interlock.domain.gates.track import Track, measured
+from interlock.domain.gates.verdict import Fail, GateReport, Pass, Undecided, Verdict
+
+_THINGS: dict[Metric, str] = {"errors": "requests", "latency": "timed requests", "outcome": "labelled requests"}
+
+
+def report_on(track: Track, gate_set: GateSet, share: float, elapsed_s: float) -> GateReport:
+    """The gate's report; `share` is its part of the combined evidence."""
+    gate, seen = track.gate, track.seen
+    is_errors = gate.metric == "errors"
+    return GateReport(
+        gate=gate,
+        verdict=_verdict(track, gate_set, share, elapsed_s),
+        log_e=log_of(track.e_value),
+        log_e_uncapped=log_of(track.e_value_uncapped),
+        upper_limit=_limit(track),
+        margin=gate.margin,
+        candidate_requests=measured(gate, seen.candidate),
+        baseline_requests=measured(gate, seen.baseline),
+        candidate_bad=seen.candidate.bad if is_errors else None,
+        baseline_bad=seen.baseline.bad if is_errors else None,
+        candidate_mean=_means(gate, seen)[0],
+        baseline_mean=_means(gate, seen)[1],
+        candidate_ms=quantiles_ms(seen.candidate.latency),
+        baseline_ms=quantiles_ms(seen.baseline.latency),
+    )
+
+
+def _means(gate: Gate, seen: ServiceCounts) -> tuple[float | None, float | None]:
+    c, b = seen.candidate, seen.baseline
+    match gate.metric:
+        case "errors":
+            return c.bad / c.requests if c.requests else None, b.bad / b.requests if b.requests else None
+        case "latency":
+            return None, None
+        case "outcome":
+            name, cap = gate.outcome, gate.cap
+            return mean_loss(c.losses.get(name, {}), cap), mean_loss(b.losses.get(name, {}), cap)
+        case _:
+            assert_never(gate.metric)
+
+
+def _limit(track: Track) -> float:
+    """In the gate's unit; the margin itself comes back exactly."""
+    gate, value = track.gate, track.limit.value
+    return gate.margin if value == gate.margin / gate.unit else value * gate.unit
+
+
+def _verdict(track: Track, gate_set: GateSet, share: float, elapsed_s: float) -> Verdict:
+    if share * track.e_value >= 1 / gate_set.alpha:
+        harm = _harm(track.gate, gate_set)
+        return Fail(f"{_facts(track)}; {harm}: evidence {track.e_value:.3g} to 1")
+    if _limit(track) <= track.gate.margin:
+        return Pass(f"{_facts(track)}; the excess is surely below {_amount(track.gate, _limit(track))}")
+    if not track.limit.requests:
+        return _without_counts(track, gate_set, elapsed_s)
+    return _collecting(track, gate_set)
+
+
+def _without_counts(track: Track, gate_set: GateSet, elapsed_s: float) -> Undecided:
+    """Nothing was compared yet: an arm is missing, or latency is too early to judge."""
+    gate, things = track.gate, _THINGS[track.gate.metric]
+    missing = [
+        name
+        for name, arm in (("candidate", track.seen.candidate), ("baseline", track.seen.baseline))
+        if not measured(gate, arm)
+    ]
+    if missing:
+        return Undecided(f"{gate.name}: no {things} of the {' and the '.join(missing)} yet", "no-data")
+    if gate.metric == "latency" and elapsed_s < gate_set.warmup_s:
+        needs_s = gate_set.warmup_s - elapsed_s
+        says = f"{gate.name}: latency is not judged in the first {gate_set.warmup_s:g} s; {needs_s:g} s to go"
+        return Undecided(says, "warming-up", needs_s=needs_s)
+    return Undecided(f"{gate.name}: no block with {things} of both arms to compare yet", "no-data")
+
+
+def _collecting(track: Track, gate_set: GateSet) -> Undecided:
+    gate, limit = track.gate, track.limit
+    needs = requests_to_deny(limit, gate.margin / gate.unit, gate_set.alpha_pass)
+    wanted = f"{_facts(track)}; the excess is surely below {_amount(gate, _limit(track))}, the margin is "
+    wanted += _amount(gate, gate.margin)
+    if needs is None:
+        return Undecided(f"{wanted}, which it will not reach at the present rates", "collecting")
+    needs_s = needs * limit.seconds / limit.requests
+    says = f"{wanted}; about {needs:,} more {_THINGS[gate.metric]} of the candidate would do ({needs_s:,.0f} s)"
+    return Undecided(says, "collecting", needs, needs_s)
+
+
+def _facts(track: Track) -> str:
+    """What was counted, both arms."""
+    gate, seen = track.gate, track.seen
+    match gate.metric:
+        case "errors":
+            c, b = seen.candidate, seen.baseline
+            return f"{gate.name}: candidate {_bad(c.bad, c.requests)}, baseline {_bad(b.bad, b.requests)}"
+        case "latency":
+            return (
+                f"{gate.name}: candidate {_milliseconds(seen.candidate.latency)}, "
+                f"baseline {_milliseconds(seen.baseline.latency)} at the .5, .9 and .99 quantiles"
+            )
+        case "outcome":
+            c_mean, b_mean = _means(gate, seen)
+            c_n, b_n = measured(gate, seen.candidate), measured(gate, seen.baseline)
+            return (
+                f"{gate.name}: mean {gate.outcome} of the candidate {c_mean or 0:.4g} over {c_n:,} labels, "
+                f"of the baseline {b_mean or 0:.4g} over {b_n:,}"
+            )
+        case _:
+            assert_never(gate.metric)
+
+
+def because_failed(track: Track, gate_set: GateSet, e_value: float) -> str:
+    """Why a rollout failed, told by the gate that weighs most."""
+    return (
+        f"{_facts(track)}; {_harm(track.gate, gate_set)}: combined evidence {e_value:.3g} to 1, "
+        f"{1 / gate_set.alpha:g} to 1 is proof"
+    )
+
+
+def because_contested(track: Track, gate_set: GateSet, e_value: float) -> str:
+    """Why nothing passes although all limits are within their margins."""
+    return (
+        f"{_facts(track)}; every limit is within its margin, but combined evidence of harm stands at {e_value:.3g} "
+        f"to 1; nothing passes from {gate_set.hesitate:g} to 1 on"
+    )
+
+
+def because_passed(reports: tuple[GateReport, ...]) -> str:
+    """What each gate holds the excess below."""
+    held = (
+        f"{r.gate.name} surely below {_amount(r.gate, r.upper_limit)} (margin {_amount(r.gate, r.margin)})"
+        for r in reports
+    )
+    return f"excess of the candidate over the baseline: {'; '.join(held)}"
+
+
+def _harm(gate: Gate, gate_set: GateSet) -> str:
+    """What the evidence of harm speaks for."""
+    match gate.metric:
+        case "errors":
+            return f"more than {gate_set.rho:g} times the baseline's rate"
+        case "latency":
+            return f"slower than the baseline by more than a factor {LATENCY_BIN_FACTOR**gate_set.latency_bins:.3g}"
+        case "outcome":
+            return f"worse than the baseline by more than {gate.margin:g}"
+        case _:
+            assert_never(gate.metric)
+
+
+def _bad(bad: int, requests: int) -> str:
+    return f"{bad:,} bad of {requests:,} requests ({bad / max(requests, 1):.3%})"
+
+
+def _milliseconds(bins: Bins) -> str:
+    return " / ".join(f"{ms:.3g}" for ms in quantiles_ms(bins)) + " ms"
+
+
+def _amount(gate: Gate, excess: float) -> str:
+    """An excess in words: share of requests in percent, losses in their unit."""
+    return f"{excess:.4g}" if gate.metric == "outcome" else f"{excess:.3%}"

@@ -1,0 +1,349 @@
+"""What a lens does to each field: exact, recomputed, lost, fabricated or rejected, with a sentence for the plan.
+
+A field is exact in one direction when every declared value comes back the same after the return trip. Fields
+with a closed set of values (an enum, a boolean) are settled by trying each value; the others by rule:
+a unit conversion without rounding is recomputed (the last bits may differ), one to whole numbers is exact
+if it makes numbers larger and loses what is finer otherwise; maps that join values lose their difference.
+
+Rollback speaks of records that were written natively in the newer version after the cut-over: what the way
+back loses of them, what it has to fabricate, and which it rejects. Records kept from before lose nothing.
+
+Limits: undeclared fields of open content are not seen; magnitudes beyond what `apply` computes exactly
+(2**53, or 15 digits in text) are rejected at run time and not predicted here. `counted` asks real rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal, assert_never
+
+from interlock.domain.lenses.apply import Rejected, apply, compile_program
+from interlock.domain.lenses.lens import Lens
+from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Program, Rename, Scalar, Unit
+from interlock.domain.lenses.reverse import reversed_ops
+from interlock.domain.lenses.trace import Trace, traces
+from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.diff import beyond, interval, limits, shown
+from interlock.domain.schemas.scalars import double, equal_json, identity, misfit
+
+Direction = Literal["forward", "backward", "rollback"]
+Effect = Literal["exact", "recomputed", "lost", "fabricated", "rejected"]
+
+_NEARLY = 1e-9
+_Said = tuple[Effect, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLoss:
+    """What happens to `field` in one direction. A field that is both lossy and rejected has two lines."""
+
+    direction: Direction
+    field: str
+    effect: Effect
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class LensLoss:
+    """Every line; forward is older to newer, backward newer to older, rollback only what it costs."""
+
+    lines: tuple[FieldLoss, ...]
+
+    def of(self, direction: Direction) -> tuple[FieldLoss, ...]:
+        return tuple(line for line in self.lines if line.direction == direction)
+
+    @property
+    def is_rollback_exact(self) -> bool:
+        return not self.of("rollback")
+
+
+def loss(lens: Lens, older: Contract, newer: Contract) -> LensLoss:
+    """The lens judged in both directions. It must `fit` the two contracts."""
+    back = reversed_ops(lens.ops)
+    forward = [FieldLoss("forward", *line) for line in _one_way(lens.ops, older, newer)]
+    backward = [FieldLoss("backward", *line) for line in _one_way(back, newer, older)]
+    rollback = [_rolled_back(line, newer, older) for line in backward if line.effect != "exact"]
+    return LensLoss((*forward, *backward, *rollback))
+
+
+def _rolled_back(line: FieldLoss, newer: Contract, older: Contract) -> FieldLoss:
+    match line.effect:
+        case "lost":
+            head = f"rolling back after cut-over loses `{line.field}` of records written since"
+        case "fabricated":
+            head = f"rolling back after cut-over invents `{line.field}` for records written since"
+        case "rejected":
+            head = f"some records written since the cut-over cannot go back to version {older.version}"
+        case _:
+            head = f"rolling back after cut-over recomputes `{line.field}` of records written since"
+    return FieldLoss("rollback", line.field, line.effect, f"{head}: {line.says}")
+
+
+def _one_way(program: Program, source: Contract, target: Contract) -> Iterator[tuple[str, Effect, str]]:
+    for trace in traces(program, [f.name for f in source.fields]):
+        if trace.source is None:
+            says = (
+                f"version {source.version} does not have `{trace.target}`, so it is always {shown(trace.default)}"
+            )
+            yield str(trace.target), "fabricated", says
+        elif trace.target is None:
+            yield trace.source, "lost", f"version {target.version} does not have `{trace.source}`"
+        else:
+            given, wanted = source.field(trace.source), target.field(trace.target)
+            said = list(_carried(trace, given, wanted)) if given and wanted else []
+            for effect, says in said or [("exact", _as_it_is(trace))]:
+                yield trace.source, effect, says
+
+
+def _as_it_is(trace: Trace) -> str:
+    if all(isinstance(op, Rename) for op in trace.ops):
+        return f"`{trace.target}` is `{trace.source}` as it stands"
+    return f"`{trace.target}` is `{trace.source}` translated, and translates back to the same value"
+
+
+def _carried(trace: Trace, given: Field, wanted: Field) -> Iterator[_Said]:
+    yield from _missing(given, wanted)
+    values = _domain(given)
+    if values:
+        yield from _tried(trace, values, wanted)
+        return
+    if given.nullable and not wanted.nullable and not _names_null(trace.ops):
+        yield "rejected", f"`{given.name}` may be null, and `{wanted.name}` may not"
+    yield from _by_rule(trace, given)
+    if wanted.enum and not any(isinstance(op, Map) for op in trace.ops):
+        yield "rejected", f"`{wanted.name}` may only be {shown(wanted.enum)}"
+    yield from _bounds(trace, given, wanted)
+
+
+def _missing(given: Field, wanted: Field) -> Iterator[_Said]:
+    if wanted.required and not given.required and not wanted.default:
+        yield "rejected", f"`{given.name}` may be missing, and `{wanted.name}` is required"
+
+
+def _domain(one: Field) -> tuple[Scalar, ...]:
+    """Every value the field may have, when they can be listed."""
+    values: tuple[Scalar, ...] = one.enum or ((True, False) if one.type == "boolean" else ())
+    return (*values, None) if values and one.nullable and None not in values else values
+
+
+def _tried(trace: Trace, values: Iterable[Scalar], wanted: Field) -> Iterator[_Said]:
+    """The verdict over a listed set of values, by translating each there and back."""
+    back = reversed_ops(trace.ops)
+    rejected: list[Scalar] = []
+    lost: list[Scalar] = []
+    recomputed: list[Scalar] = []
+    for value in values:
+        try:
+            there = apply(trace.ops, {str(trace.source): value})
+        except Rejected:
+            rejected.append(value)
+            continue
+        if misfit(there[str(trace.target)], wanted):
+            rejected.append(value)
+        elif not _returns(back, there, trace, value):
+            (recomputed if _is_near(back, there, trace, value) else lost).append(value)
+    name = trace.source
+    if rejected:
+        yield "rejected", f"`{name}` with the value {shown(rejected)} cannot be translated"
+    if lost:
+        yield "lost", f"`{name}` with the value {shown(lost)} does not come back the same"
+    if recomputed:
+        yield "recomputed", f"`{name}` is converted, and its last digits may differ"
+
+
+def _returned(back: Program, there: Mapping[str, Any], trace: Trace) -> Any:
+    try:
+        return apply(back, there).get(str(trace.source))
+    except Rejected:
+        return _NOTHING
+
+
+_NOTHING = object()
+
+
+def _returns(back: Program, there: Mapping[str, Any], trace: Trace, value: Scalar) -> bool:
+    return equal_json(_returned(back, there, trace), value)
+
+
+def _is_near(back: Program, there: Mapping[str, Any], trace: Trace, value: Scalar) -> bool:
+    came, went = double(_returned(back, there, trace)), double(value)
+    return came is not None and went is not None and abs(came - went) <= _NEARLY * max(1.0, abs(went))
+
+
+def _names_null(program: Program) -> bool:
+    return any(source is None for op in program if isinstance(op, Map) for source, _ in op.pairs)
+
+
+def _by_rule(trace: Trace, given: Field) -> Iterator[_Said]:
+    """One or more sentences for each op that is not exact, for a field whose values cannot be listed."""
+    is_whole = given.type == "integer"
+    for op in trace.ops:
+        match op:
+            case Unit():
+                yield from _unit(op, str(trace.source), is_whole)
+                is_whole = op.integer
+            case Map():
+                yield from _map(op, str(trace.source))
+            case Cast(_, source, target):
+                is_whole = target == "integer"
+                yield from _CAST_SAYS.get((source, target), ())
+            case _:
+                pass
+
+
+_CAST_SAYS: Mapping[tuple[str, str], tuple[_Said, ...]] = {
+    ("string", "integer"): (
+        ("rejected", "text that is no whole number of at most 15 digits is rejected"),
+        ("lost", "leading zeros and plus signs of the text are lost"),
+    ),
+    ("number", "integer"): (("rejected", "a number with a fraction is rejected"),),
+    ("string", "boolean"): (("rejected", "text other than true and false is rejected"),),
+    ("integer", "boolean"): (("rejected", "an integer other than 0 and 1 is rejected"),),
+}
+
+
+def _ratio(op: Unit) -> Fraction:
+    return Fraction(op.numerator, op.denominator)
+
+
+def _is_exact(op: Unit, is_whole: bool) -> bool:
+    """Integers survive rounding when the conversion spreads them further apart, or only shifts them by a whole."""
+    ratio = abs(_ratio(op))
+    if op.integer:
+        return is_whole and (ratio > 1 or (ratio == 1 and op.offset.is_integer()))
+    return ratio == 1 and op.offset == 0
+
+
+def _unit(op: Unit, name: str, is_whole: bool) -> Iterator[_Said]:
+    if _is_exact(op, is_whole):
+        return
+    how = f"times {_ratio(op)}" + (f" plus {op.offset:.15g}" if op.offset else "")
+    if op.integer:
+        yield "lost", f"`{name}` is converted ({how}) and rounded to whole numbers; what is finer is lost"
+    else:
+        yield "recomputed", f"`{name}` is converted ({how}), and its last digits may differ"
+
+
+def _map(op: Map, name: str) -> Iterator[_Said]:
+    if op.fallback:
+        yield "lost", f"`{name}` becomes {shown(op.fallback)} for every value that the map does not name"
+    else:
+        yield "rejected", f"`{name}` is translated for {len(op.pairs)} values, and others are rejected"
+    if joined := _joined(op):
+        yield "lost", f"several values of `{name}` become {shown(joined)}, and only one of them comes back"
+
+
+def _joined(op: Map) -> tuple[Scalar, ...]:
+    """Targets that more than one distinct source becomes."""
+    sources: dict[tuple[str, Any], Scalar] = {}
+    for source, target in op.pairs:
+        sources.setdefault(identity(source), target)
+    seen: dict[tuple[str, Any], int] = {}
+    for target in sources.values():
+        seen[identity(target)] = seen.get(identity(target), 0) + 1
+    twice = [target for target in sources.values() if seen[identity(target)] > 1]
+    return tuple({identity(target): target for target in twice}.values())
+
+
+def _bounds(trace: Trace, given: Field, wanted: Field) -> Iterator[_Said]:
+    """Whether the bounds, carried through the unit conversions, stay within the wanted ones."""
+    low, high = limits(given)
+    for op in trace.ops:
+        match op:
+            case Unit(_, numerator, denominator, offset):
+                ends = [end * numerator / denominator + offset for end in (low, high)]
+                low, high = min(ends), max(ends)
+            case Map() | Cast(_, _, "string" | "boolean"):
+                return
+            case _:
+                pass
+    wanted_low, wanted_high = limits(wanted)
+    if low < wanted_low or high > wanted_high:
+        yield "rejected", f"`{wanted.name}` may only be {interval(wanted_low, wanted_high)}"
+
+
+def lossy_ops(program: Program) -> int:
+    """How many ops of a program lose, invent or reject something by rule; to choose between lens paths."""
+    return sum(1 for op in program if _is_lossy(op))
+
+
+def _is_lossy(op: Op) -> bool:
+    match op:
+        case Rename():
+            return False
+        case Unit():
+            return not _is_exact(op, True)
+        case Map():
+            return bool(op.fallback or _joined(op))
+        case Cast(_, source, target):
+            return (source, target) in _CAST_SAYS
+        case Add() | Drop():
+            return True
+        case _:
+            assert_never(op)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldCount:
+    """`rows` of the sample differ in, or are rejected for, `field`; `example` shows the first of them."""
+
+    field: str
+    rows: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class LossCounts:
+    """Rows that went from older to newer and back. `changed` and `rejected` are sorted by field."""
+
+    rows: int
+    survived: int
+    changed: tuple[FieldCount, ...]
+    rejected: tuple[FieldCount, ...]
+
+
+@dataclass(slots=True)
+class _Tally:
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, example: str) -> None:
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self.examples.setdefault(name, example)
+
+    def fields(self) -> tuple[FieldCount, ...]:
+        return tuple(FieldCount(name, n, self.examples[name]) for name, n in sorted(self.counts.items()))
+
+
+def counted(lens: Lens, rows: Iterable[Mapping[str, Any]]) -> LossCounts:
+    """How many of `rows`, records of the older version, do not survive the trip to the newer one and back."""
+    there, back = compile_program(lens.ops), compile_program(reversed_ops(lens.ops))
+    changed, rejected = _Tally(), _Tally()
+    total = survived = 0
+    for row in rows:
+        total += 1
+        try:
+            returned = back(there(row))
+        except Rejected as why:
+            rejected.add(why.field, f"{_written(row, why.field)}: {why.reason}")
+            continue
+        different = [name for name in sorted({*row, *returned}) if not _same(row, returned, name)]
+        survived += not different
+        for name in different:
+            changed.add(name, f"{_written(row, name)} came back as {_written(returned, name)}")
+    return LossCounts(total, survived, changed.fields(), rejected.fields())
+
+
+def _same(row: Mapping[str, Any], returned: Mapping[str, Any], name: str) -> bool:
+    return name in row and name in returned and equal_json(row[name], returned[name])
+
+
+def _written(row: Mapping[str, Any], name: str) -> str:
+    return repr(row[name]) if name in row else "nothing"
+
+
+def unnamed(op: Map, values: Iterable[Scalar]) -> tuple[Scalar, ...]:
+    """Those of `values` that no pair names; null passes a map, so it never counts."""
+    return tuple(v for v in beyond(values, (source for source, _ in op.pairs)) if v is not None)

@@ -1,0 +1,235 @@
+"""The one decision of a rollout: where it stands next, what is due, and why. Pure, and level-triggered.
+
+Laws (tests/laws/test_decide.py): same input, same output; once the actions took hold, deciding again yields
+none; missing, stale or conflicting evidence never advances; nothing moves traffic for a digest that is not
+approved; a Fail verdict always turns to the baseline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import assert_never
+
+from interlock.domain.gates.verdict import Fail, Pass, Undecided
+from interlock.domain.rollout.actions import Action, Adopt, Free, Publish
+from interlock.domain.rollout.observation import Seen
+from interlock.domain.rollout.plan import Plan
+from interlock.domain.rollout.position import Outcome, Position, drain_s, traffic
+from interlock.domain.rollout.stages import Canary, Prepare, Promote, Retire, Shadow
+from interlock.kernel.instant import Instant
+
+STALE_AFTER_S = 15.0
+"""Evidence older than this says nothing about now."""
+
+TICK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`position` is what to persist, `actions` what to do after that, `because` a sentence for people.
+
+    wake_s: seconds until the next look. uses_evidence: the decision rests on a verdict, whose receipt is kept.
+    """
+
+    position: Position
+    actions: tuple[Action, ...]
+    because: str
+    wake_s: float = TICK_S
+    uses_evidence: bool = False
+
+
+def decide(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision:
+    """What the rollout of `plan` does next, given where it stands and what was seen at `now`."""
+    match position.phase:
+        case "finished":
+            return Decision(position, (), position.because)
+        case "frozen":
+            return _take_order(plan, position, seen, now) or Decision(position, (), position.because)
+        case "draining":
+            return _drain(plan, position, seen, now)
+        case "forward":
+            return (
+                _take_order(plan, position, seen, now)
+                or _turn_back_on_harm(plan, position, seen, now)
+                or _wait(plan, position, seen)
+                or _advance(plan, position, seen, now)
+            )
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _take_order(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision | None:
+    order = position.order
+    if order is None:
+        return None
+    asked = f"{order.by} asked for it" + (f": {order.because}" if order.because else "")
+    heeded = replace(position, order=None)
+    match order.verb:
+        case "pause":
+            return _stay(replace(heeded, is_paused=True), f"paused, because {asked}")
+        case "resume":
+            return _stay(replace(heeded, is_paused=False, phase="forward"), f"resumed, because {asked}")
+        case "abort" | "rollback":
+            outcome: Outcome = "aborted" if order.verb == "abort" else "rolled_back"
+            return _turn_back(plan, heeded, now, f"turning back, because {asked}", outcome)
+        case "promote":
+            if not seen.is_approved:
+                return _stay(heeded, "not promoted: the approvals do not cover this plan")
+            if seen.ill or seen.fault:
+                return _stay(heeded, "not promoted: " + (seen.fault or _illness(seen)))
+            step = next(i for i, stage in enumerate(plan.stages) if isinstance(stage, Promote))
+            return _enter(
+                plan, replace(heeded, is_paused=False), max(step, position.stage), now, f"promoted, because {asked}"
+            )
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _turn_back_on_harm(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision | None:
+    """A Fail turns back at once, even while paused or while routes wait for acknowledgement."""
+    match plan.stages[position.stage]:
+        case Shadow(max_difference=bound):
+            judgement = seen.shadow_judgement
+            if bound is not None and seen.shadow.pairs >= 30 and seen.shadow.difference > bound:
+                says = f"{seen.shadow.difference:.1%} of shadow answers differ, more than the {bound:.1%} allowed"
+                return _turn_back(plan, position, now, f"turning back, because {says}", "rolled_back", True)
+        case Canary():
+            judgement = seen.judgement
+        case Prepare() | Promote() | Retire():
+            judgement = None
+    if judgement is not None and isinstance(judgement.verdict, Fail):
+        because = f"turning back, because {judgement.verdict.because}"
+        return _turn_back(plan, position, now, because, "rolled_back", uses_evidence=True)
+    return None
+
+
+def _wait(plan: Plan, position: Position, seen: Seen) -> Decision | None:
+    """Reasons not to advance that hold in every stage; the routes are made right meanwhile."""
+    publish = () if seen.is_in_place else (Publish(traffic(plan, position)),)
+    if seen.fault:
+        return _stay(position, f"held, because {seen.fault}")
+    if not seen.is_approved:
+        lacking = ", ".join(seen.missing)
+        return _stay(position, f"held, because the approvals do not cover this plan (missing: {lacking})")
+    if publish:
+        return _stay(position, "waiting for the data plane to acknowledge the routes", publish)
+    if position.is_paused:
+        return _stay(position, position.because)
+    return None
+
+
+def _advance(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision:
+    spent_s = (now - position.since).total_seconds()
+    match plan.stages[position.stage]:
+        case Prepare():
+            if seen.ill is None:
+                return _stay(position, "waiting for the first answer of the candidate's endpoints")
+            if seen.ill:
+                return _expire(plan, position, now, f"held, because {_illness(seen)}")
+            return _enter(plan, position, position.stage + 1, now, "the candidate is present everywhere and well")
+        case Shadow() as shadow:
+            return _shadow(plan, position, shadow, seen, now, spent_s)
+        case Canary() as canary:
+            return _canary(plan, position, canary, seen, now, spent_s)
+        case Promote(bake_s=bake_s):
+            left_s = max(bake_s, drain_s(plan)) - spent_s
+            if left_s > 0:
+                return _stay(
+                    position, f"everything is served by the candidate; the baseline stays {left_s:.0f} s more"
+                )
+            return _enter(plan, position, position.stage + 1, now, "the baseline is no longer needed")
+        case Retire():
+            done = replace(
+                position, phase="finished", outcome="promoted", because="the candidate is what serves now"
+            )
+            return Decision(done, (Adopt(), Free(plan.holds)), done.because, wake_s=0.0)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _shadow(plan: Plan, position: Position, shadow: Shadow, seen: Seen, now: Instant, spent_s: float) -> Decision:
+    left_s, left_pairs = shadow.seconds - spent_s, shadow.pairs - seen.shadow.pairs
+    so_far = f"{seen.shadow.pairs} answers compared, {seen.shadow.difference:.1%} differ"
+    if left_s > 0 or left_pairs > 0:
+        lacking = [f"{left_pairs} more pairs"] * (left_pairs > 0) + [f"{left_s:.0f} s"] * (left_s > 0)
+        return _expire(plan, position, now, f"held in shadow ({so_far}), because it needs {' and '.join(lacking)}")
+    if _is_stale(seen):
+        return _stay(position, f"held in shadow, because {_staleness(seen)}")
+    return _enter(plan, position, position.stage + 1, now, f"shadow is done: {so_far}", uses_evidence=True)
+
+
+def _canary(plan: Plan, position: Position, canary: Canary, seen: Seen, now: Instant, spent_s: float) -> Decision:
+    at = f"at {canary.weight_bp / 100:g} %"
+    if _is_stale(seen) or seen.judgement is None:
+        return _expire(plan, position, now, f"held {at}, because {_staleness(seen)}")
+    match seen.judgement.verdict:
+        case Pass(because=because):
+            if spent_s < canary.dwell_s:
+                return _stay(position, f"{because}; staying {at} for {canary.dwell_s - spent_s:.0f} s more")
+            return _enter(plan, position, position.stage + 1, now, because, uses_evidence=True)
+        case Undecided(because=because):
+            return _expire(plan, position, now, f"held {at}, because {because}")
+        case Fail(because=because):  # _turn_back_on_harm saw it first; kept total
+            return _turn_back(plan, position, now, f"turning back, because {because}", "rolled_back", True)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _expire(plan: Plan, position: Position, now: Instant, because: str) -> Decision:
+    """Hold; when patience has ended, do what the plan says."""
+    if (now - position.since).total_seconds() < plan.patience_s or plan.on_expiry == "hold":
+        return _stay(position, because)
+    return _turn_back(
+        plan, position, now, f"turning back: {plan.patience_s:.0f} s passed while {because}", "rolled_back"
+    )
+
+
+def _drain(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision:
+    position = replace(position, order=None)
+    if not seen.is_in_place:
+        return _stay(position, position.because, (Publish(traffic(plan, position)),))
+    left = position.since + timedelta(seconds=drain_s(plan)) - now
+    if left > timedelta():
+        return _stay(position, position.because)
+    done = replace(position, phase="finished")
+    return Decision(done, (Free(plan.holds),), done.because, wake_s=0.0)
+
+
+def _enter(
+    plan: Plan, position: Position, stage: int, now: Instant, because: str, uses_evidence: bool = False
+) -> Decision:
+    entered = replace(position, stage=stage, since=now, because=because)
+    publish: tuple[Action, ...] = (
+        () if traffic(plan, entered) == traffic(plan, position) else (Publish(traffic(plan, entered)),)
+    )
+    return Decision(entered, publish, because, wake_s=0.0, uses_evidence=uses_evidence)
+
+
+def _turn_back(
+    plan: Plan, position: Position, now: Instant, because: str, outcome: Outcome, uses_evidence: bool = False
+) -> Decision:
+    back = replace(
+        position, phase="draining", since=now, outcome=outcome, order=None, is_paused=False, because=because
+    )
+    return Decision(back, (Publish(traffic(plan, back)),), because, wake_s=0.0, uses_evidence=uses_evidence)
+
+
+def _stay(position: Position, because: str, actions: tuple[Action, ...] = ()) -> Decision:
+    return Decision(replace(position, because=because), actions, because)
+
+
+def _is_stale(seen: Seen) -> bool:
+    return seen.evidence_age_s is None or seen.evidence_age_s > STALE_AFTER_S
+
+
+def _staleness(seen: Seen) -> str:
+    if seen.evidence_age_s is None:
+        return "there is no evidence yet"
+    return f"the newest evidence is {seen.evidence_age_s:.0f} s old"
+
+
+def _illness(seen: Seen) -> str:
+    ill = sorted((seen.ill or {}).items())
+    shown = "; ".join(f"{name}: {why}" for name, why in ill[:3])
+    return f"{len(ill)} candidate endpoint{'s are' if len(ill) > 1 else ' is'} not well ({shown})"

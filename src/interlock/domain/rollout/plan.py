@@ -1,0 +1,130 @@
+"""The plan: everything that a rollout will do, compiled from a change, named by the digest of its bytes.
+
+Approvals bind to the digest. Where things are written (file and line) is not part of it: moving a comment
+changes nothing that anyone agreed to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from interlock.domain.changes.approval import Requirement
+from interlock.domain.changes.request import Window
+from interlock.domain.gates.gate import GateSet
+from interlock.domain.releases.release import Release
+from interlock.domain.rollout.stages import Stage
+from interlock.kernel.digest import digest, plain
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMove:
+    """`kind:name` goes from one version to another. `before` is empty for something that is new."""
+
+    kind: Literal["service", "model", "contract"]
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """An asset that the change reaches, and the path that explains it."""
+
+    asset: str
+    owner: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a translation or a rollback does to one field: exact, recomputed, lost, fabricated or rejected."""
+
+    contract: str
+    direction: Literal["forward", "backward", "rollback"]
+    field: str
+    effect: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The digest of a contract, lens or model that the plan relies on."""
+
+    kind: Literal["contract", "lens", "model"]
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled change. `baseline` and `candidate` are restricted to the services that the rollout holds:
+    the moved ones, and every service from which a request can reach them.
+
+    seed: the hash seed of the sticky split; on_expiry: what happens when patience ends without a verdict.
+    """
+
+    change: str
+    why: str
+    author: str
+    sponsor: str
+    moves: tuple[PlannedMove, ...]
+    baseline: Release
+    candidate: Release
+    holds: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    gates: GateSet
+    contents: tuple[Content, ...]
+    losses: tuple[Loss, ...]
+    reaches: tuple[Reached, ...]
+    requirements: tuple[Requirement, ...]
+    window: Window
+    self_approval: bool
+    patience_s: float
+    on_expiry: Literal["hold", "rollback"]
+    rollback: str
+    seed: int
+
+    @property
+    def digest(self) -> str:
+        return digest(self)
+
+    @property
+    def moved_services(self) -> tuple[str, ...]:
+        return tuple(m.name for m in self.moves if m.kind == "service")
+
+
+def changed_parts(approved: Plan, current: Plan) -> tuple[str, ...]:
+    """What differs between two plans, one line per value: `candidate.deployments.rebooking.endpoints: a -> b`."""
+    before, after = dict(_leaves(plain(approved))), dict(_leaves(plain(current)))
+    paths = sorted({*before, *after})
+    return tuple(
+        f"{path}: {before.get(path, 'absent')} -> {after.get(path, 'absent')}"
+        for path in paths
+        if before.get(path) != after.get(path)
+    )
+
+
+_NAMES = ("service", "name", "asset", "field", "kind", "role")
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    match value:
+        case dict():
+            for key, inner in value.items():
+                yield from _leaves(inner, f"{path}.{key}" if path else key)
+        case [*items] if any(isinstance(i, dict | list) for i in items):
+            for index, inner in enumerate(items):
+                yield from _leaves(inner, f"{path}.{_label(inner, index)}")
+        case _:
+            yield path, value
+
+
+def _label(item: Any, index: int) -> str:
+    """A name a person recognises where there is one, so that an insertion does not shift every other line."""
+    if isinstance(item, dict):
+        named = [str(item[k]) for k in _NAMES if isinstance(item.get(k), str)]
+        if named and named[0] not in ("canary",):
+            return named[0]
+    return str(index)

@@ -1,0 +1,77 @@
+"""Where a rollout stands: all the state that its decisions need, and nothing that can be derived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from interlock.domain.rollout.plan import Plan
+from interlock.domain.rollout.stages import Canary, Prepare, Promote, Retire, Shadow
+from interlock.kernel.instant import Instant
+
+Verb = Literal["pause", "resume", "promote", "abort", "rollback"]
+Outcome = Literal["promoted", "rolled_back", "aborted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person told the rollout to do; the next decision takes it up."""
+
+    verb: Verb
+    by: str
+    at: Instant
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """`stage` indexes the plan's stages; `since` is when it was entered.
+
+    phase: `forward` through the stages; `draining` back to the baseline, the candidate still present for the
+    requests that it holds; `frozen` after an invariant broke; `finished` with an outcome.
+    """
+
+    stage: int
+    since: Instant
+    phase: Literal["forward", "draining", "frozen", "finished"] = "forward"
+    is_paused: bool = False
+    outcome: Outcome | None = None
+    order: Order | None = None
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a position means for requests. `is_present`: the candidate's backends and inner routes exist.
+
+    default: who serves keys outside the candidate's share, and requests without a pin.
+    """
+
+    is_present: bool
+    weight_bp: int = 0
+    shadow_bp: int = 0
+    default: Literal["baseline", "candidate"] = "baseline"
+
+
+def traffic(plan: Plan, position: Position) -> Traffic:
+    """The traffic that `position` calls for; total over all positions."""
+    if position.phase == "finished":
+        promoted = position.outcome == "promoted"
+        return Traffic(is_present=promoted, default="candidate" if promoted else "baseline")
+    if position.phase == "draining":
+        return Traffic(is_present=True)
+    match plan.stages[position.stage]:
+        case Prepare():
+            return Traffic(is_present=True)
+        case Shadow(share_bp=share):
+            return Traffic(is_present=True, shadow_bp=share)
+        case Canary(weight_bp=weight):
+            return Traffic(is_present=True, weight_bp=weight)
+        case Promote() | Retire():
+            return Traffic(is_present=True, default="candidate")
+
+
+def drain_s(plan: Plan) -> float:
+    """How long requests that the candidate or the baseline still holds may take to finish, in seconds."""
+    deployments = (*plan.baseline.deployments, *plan.candidate.deployments)
+    return max((d.timeout_s for d in deployments), default=5.0) + 1.0

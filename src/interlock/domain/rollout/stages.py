@@ -1,0 +1,56 @@
+"""The stages of a plan: a closed union. The same list is explained to people and executed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Both releases present at every hop, candidate endpoints well; no request is assigned yet."""
+
+    kind: Literal["prepare"] = "prepare"
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """The candidate gets copies of `share_bp` of the requests; its answers are compared, never served.
+
+    Ends after `seconds` and `pairs` compared answers; `max_difference` bounds the share that differs.
+    """
+
+    share_bp: int
+    seconds: float
+    pairs: int
+    max_difference: float | None = None
+    kind: Literal["shadow"] = "shadow"
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """`weight_bp` of the entity keys belong to the candidate, for at least `dwell_s`, until the gates pass."""
+
+    weight_bp: int
+    dwell_s: float
+    kind: Literal["canary"] = "canary"
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Every request goes to the candidate; the baseline stays present for `bake_s`, so going back is immediate."""
+
+    bake_s: float
+    kind: Literal["promote"] = "promote"
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """The candidate becomes what serves now; the previous release leaves the routes. From here on, going back
+    is a change of its own.
+    """
+
+    kind: Literal["retire"] = "retire"
+
+
+Stage = Prepare | Shadow | Canary | Promote | Retire

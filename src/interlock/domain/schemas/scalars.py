@@ -1,0 +1,87 @@
+"""JSON scalars as every language sees them: `true` is never 1, and 1 and 1.0 are the same number."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from interlock.domain.schemas.contract import Field, FieldType, Scalar
+
+_TEXT_TYPES = ("string", "date", "timestamp")
+
+
+def double(value: Any) -> float | None:
+    """`value` as a finite IEEE 754 double, or None when it is no number or beyond a double's range."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def json_type(value: Any) -> str:
+    """The JSON type's name, `integer` being a number without a fraction."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case str():
+            return "string"
+        case int():
+            return "integer"
+        case float():
+            return "integer" if value.is_integer() else "number"
+        case list() | tuple():
+            return "array"
+        case _:
+            return "object"
+
+
+def identity(value: Any) -> tuple[str, Any]:
+    """A hashable key that is equal exactly for equal JSON scalars; numbers compare as doubles."""
+    match value:
+        case None | bool() | str():
+            return (json_type(value), value)
+        case int() | float():
+            number = double(value)
+            return ("number", number) if number is not None else ("beyond", str(value))
+        case _:
+            return ("compound", id(value))
+
+
+def equal_json(left: Any, right: Any) -> bool:
+    """Whether two JSON values are the same; the order of keys does not count, integers compare exactly."""
+    match left, right:
+        case (dict(), dict()):
+            return left.keys() == right.keys() and all(equal_json(v, right[k]) for k, v in left.items())
+        case (list(), list()):
+            return len(left) == len(right) and all(map(equal_json, left, right))
+        case _:
+            return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def fits_type(value: Any, wanted: FieldType) -> bool:
+    """Whether a non-null value is written as the field type demands; dates and timestamps are text in JSON."""
+    found = json_type(value)
+    if wanted in _TEXT_TYPES:
+        return found == "string"
+    return found == wanted or (wanted == "number" and found == "integer")
+
+
+def misfit(value: Scalar, one: Field) -> str:
+    """Why `value` is no value of the field, as the end of a sentence; empty when it is one."""
+    if value is None:
+        return "" if one.nullable else "is null, and null is not allowed"
+    if not fits_type(value, one.type):
+        return f"is {value!r}, which is no {one.type}"
+    if one.enum and identity(value) not in {identity(v) for v in one.enum}:
+        return f"is {value!r}, which the enum does not have"
+    number = double(value)
+    if number is not None and one.minimum is not None and number < one.minimum:
+        return f"is {value!r}, below the minimum {one.minimum:.15g}"
+    if number is not None and one.maximum is not None and number > one.maximum:
+        return f"is {value!r}, above the maximum {one.maximum:.15g}"
+    return ""

@@ -1,0 +1,27 @@
+"""What every use case gets: the ports, and the few settings that the engine itself needs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from interlock.domain.rollout.observation import Seen
+from interlock.engine.ports import Clock, DataPlane, Probe, Store, Workspaces
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The engine's surroundings.
+
+    block_s: length of a block of evidence. wake: ends the loop's sleep early. seen: what the loop saw last, by
+    rollout, for whoever asks for the status; the loop alone writes it.
+    """
+
+    store: Store
+    plane: DataPlane
+    probe: Probe
+    workspaces: Workspaces
+    clock: Clock
+    block_s: float = 1.0
+    wake: threading.Event = field(default_factory=threading.Event)
+    seen: dict[str, Seen] = field(default_factory=dict)

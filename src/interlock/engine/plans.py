@@ -1,0 +1,144 @@
+"""Use cases of changes: compile and explain a plan, approve exactly it, tell whether approvals still cover it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from interlock.domain.audit.event import Event
+from interlock.domain.changes.approval import Approval, Requirement, approve, missing
+from interlock.domain.changes.request import Change, Role
+from interlock.domain.changes.workspace import Workspace
+from interlock.domain.rollout.compile import compile_plan
+from interlock.domain.rollout.plan import Plan, changed_parts
+from interlock.engine import records
+from interlock.engine.context import Context
+from interlock.engine.ports import Transaction
+from interlock.kernel.digest import short
+from interlock.kernel.errors import Invalid, Missing, Refused
+from interlock.kernel.finding import Finding
+from interlock.kernel.ident import did_you_mean
+
+
+class ChangeMissing(Missing):
+    """There is no such change."""
+
+    code = "change.missing"
+
+
+class WorkspaceInvalid(Invalid):
+    """The declarations contain errors; every one of them is listed."""
+
+    code = "workspace.invalid"
+
+
+class PlanBlocked(Refused):
+    """The plan has findings that must be mended first."""
+
+    code = "plan.blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A compiled plan with what was found, who still has to agree, and what voided earlier approvals."""
+
+    plan: Plan
+    findings: tuple[Finding, ...]
+    approvals: tuple[Approval, ...]
+    missing: tuple[Requirement, ...]
+    voided: tuple[str, ...]
+
+    @property
+    def is_blocked(self) -> bool:
+        return any(f.is_blocking for f in self.findings)
+
+
+def plan_change(context: Context, name: str) -> Planned:
+    """Compile the change as it is declared now, keep the plan under its digest, and say where approval stands."""
+    workspace, findings = load_valid(context)
+    change = find_change(workspace, name)
+    with context.store.transaction() as tx:
+        return _planned(tx, workspace, change, findings)
+
+
+def _planned(tx: Transaction, workspace: Workspace, change: Change, findings: list[Finding]) -> Planned:
+    current = records.read_current(tx)
+    if current is None:
+        raise Missing("no release serves yet", remedy="Start the control plane once with `interlock up`.")
+    plan, found = compile_plan(workspace, change, current)
+    before = records.newest_plan(tx, change.name)
+    records.keep_plan(tx, plan)
+    approvals = records.read_approvals(tx, change.name)
+    return Planned(
+        plan=plan,
+        findings=(*findings, *found),
+        approvals=tuple(a for a in approvals if a.digest == plan.digest),
+        missing=missing(plan.requirements, approvals, plan.digest),
+        voided=_voided(tx, approvals, plan, before),
+    )
+
+
+def _voided(tx: Transaction, approvals: list[Approval], plan: Plan, before: Plan | None) -> tuple[str, ...]:
+    """What changed since the newest approval that no longer covers the plan."""
+    earlier = [a for a in approvals if a.digest != plan.digest]
+    if not earlier or any(a.digest == plan.digest for a in approvals):
+        return ()
+    return changed_parts(records.read_plan(tx, earlier[-1].digest), plan)
+
+
+def approve_change(context: Context, name: str, role: Role, person: str, digest: str | None = None) -> Planned:
+    """`person` approves, in `role`, the plan of change `name`.
+
+    `digest`, when given, is the plan that the person read: Refused when the change compiles to another one now.
+    """
+    workspace, findings = load_valid(context)
+    change = find_change(workspace, name)
+    now = context.clock.now()
+    with context.store.transaction() as tx:
+        planned = _planned(tx, workspace, change, findings)
+        plan = planned.plan
+        if planned.is_blocked:
+            raise PlanBlocked(f"the plan of {name} has errors", remedy=f"See `interlock plan {name}`.")
+        if digest is not None and not plan.digest.removeprefix("sha256:").startswith(
+            digest.removeprefix("sha256:")
+        ):
+            raise Refused(
+                f"the plan is no longer {short(digest)}: it compiles to {short(plan.digest)} now",
+                remedy=f"Read it again with `interlock plan {name}`.",
+                changed=list(planned.voided),
+            )
+        given = approve(
+            plan.requirements, role, person, now, plan.digest, author=plan.author, self_approval=plan.self_approval
+        )
+        records.keep_approval(tx, name, given)
+        subjects = ", ".join(given.subjects)
+        tx.append(
+            Event(
+                now,
+                person,
+                "approval.given",
+                f"change:{name}",
+                f"as {role.value} for {subjects}",
+                {"digest": plan.digest},
+            )
+        )
+        return _planned(tx, workspace, change, findings)
+
+
+def load_valid(context: Context) -> tuple[Workspace, list[Finding]]:
+    """The declarations and their warnings; WorkspaceInvalid with every error when there is one."""
+    workspace, findings = context.workspaces.load()
+    errors = [f for f in findings if f.is_blocking]
+    if errors:
+        raise WorkspaceInvalid(
+            f"the workspace has {len(errors)} error{'s' if len(errors) > 1 else ''}: "
+            + "; ".join(str(f) for f in errors[:5]),
+            findings=errors,
+        )
+    return workspace, findings
+
+
+def find_change(workspace: Workspace, name: str) -> Change:
+    change = workspace.changes.get(name)
+    if change is None:
+        raise ChangeMissing(f"there is no change {name!r}", remedy=did_you_mean(name, workspace.changes))
+    return change

@@ -1,0 +1,211 @@
+"""The loop: load, observe, decide, persist the position and its evidence in one transaction, then act.
+
+Everything acts on states, so a crash at any point is healed by the next look: an unpublished table is
+published, an unfinished stage goes on, and nothing is done twice that is not idempotent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from interlock.domain.audit.event import Event
+from interlock.domain.changes.cut import overlay
+from interlock.domain.gates.receipt import receipt
+from interlock.domain.releases.route_table import RouteTable
+from interlock.domain.rollout.actions import Action, Adopt, Free, Publish
+from interlock.domain.rollout.decide import TICK_S, Decision, decide
+from interlock.domain.rollout.plan import Plan
+from interlock.domain.rollout.position import Position
+from interlock.domain.rollout.stages import Prepare, Shadow
+from interlock.engine import records
+from interlock.engine.context import Context
+from interlock.engine.observe import Judges, observe, read_base, shadow_series
+from interlock.engine.ports import Counters, ShadowPair, Transaction
+from interlock.engine.records import Rollout
+from interlock.engine.routes import wanted_table
+from interlock.kernel.digest import digest
+from interlock.kernel.errors import InterlockError, Invariant, Stale
+from interlock.kernel.instant import Instant
+
+
+@dataclass
+class Loop:
+    """One reconciler. `tick` looks once; `run` looks until told to stop, sleeping as the decisions allow."""
+
+    context: Context
+    report: Callable[[str], None] = lambda _: None
+    judges: Judges = field(default_factory=Judges)
+    last_fault: str = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until `stop` is set. A dependency that fails is reported once, and tried again at the next look."""
+        while not stop.is_set():
+            try:
+                wake_s = self.tick()
+                self.last_fault = ""
+            except InterlockError as fault:
+                wake_s = TICK_S
+                if str(fault) != self.last_fault:
+                    self.last_fault = str(fault)
+                    self.report(str(fault))
+            self.context.wake.wait(wake_s)
+            self.context.wake.clear()
+
+    def tick(self) -> float:
+        """One look at everything; returns the seconds until the next one is due."""
+        context = self.context
+        if context.plane.ensure():
+            self.report("the proxy was started")
+        counters, pairs = self._look()
+        wake_s = min([TICK_S, *(self._step(rollout, counters, pairs) for rollout in self._live())])
+        self._publish()
+        return wake_s
+
+    def _look(self) -> tuple[Counters | None, list[ShadowPair]]:
+        if not self._live():
+            return None, []
+        try:
+            return self.context.plane.counters(), self.context.plane.take_pairs()
+        except InterlockError as fault:
+            self.report(str(fault))
+            return None, []
+
+    def _live(self) -> list[Rollout]:
+        with self.context.store.transaction(read_only=True) as tx:
+            return [r for r in records.read_rollouts(tx) if r.is_live]
+
+    def _step(self, rollout: Rollout, counters: Counters | None, pairs: list[ShadowPair]) -> float:
+        """Observe and decide one rollout, and persist both together. Frozen when an invariant breaks."""
+        try:
+            return self._decide(rollout, counters, pairs)
+        except Stale:
+            return 0.0  # someone gave an order meanwhile: look again
+        except Invariant as broken:
+            self._freeze(rollout, broken)
+            return TICK_S
+
+    def _decide(self, seen_before: Rollout, counters: Counters | None, pairs: list[ShadowPair]) -> float:
+        context = self.context
+        now = context.clock.now()
+        with context.store.transaction(read_only=True) as tx:
+            plan = records.read_plan(tx, seen_before.plan)
+        ill = self._ask_endpoints(seen_before, plan)
+        with context.store.transaction() as tx:
+            rollout = records.read_rollout(tx, seen_before.id)
+            is_in_place = context.plane.published() == self._wanted(tx).digest
+            seen = observe(tx, self.judges, rollout, plan, counters, pairs, ill, is_in_place, now, context.block_s)
+            context.seen[rollout.id] = seen
+            decision = decide(plan, rollout.position, seen, now)
+            if decision.position != rollout.position:
+                records.write_rollout(tx, replace(rollout, position=decision.position))
+            for action in decision.actions:
+                _perform(tx, rollout, plan, action)
+            _tell(tx, rollout, plan, decision, now)
+        if decision.position.phase == "finished":
+            self.judges.forget(rollout.id)
+        return decision.wake_s
+
+    def _ask_endpoints(self, rollout: Rollout, plan: Plan) -> dict[str, str] | None:
+        if not isinstance(plan.stages[rollout.position.stage], Prepare):
+            return {}
+        moved = [d for d in plan.candidate.deployments if d.service in plan.moved_services]
+        return self.context.probe.ill(moved)
+
+    def _publish(self) -> None:
+        """Make the data plane serve what the positions call for; idempotent by the table's digest."""
+        with self.context.store.transaction(read_only=True) as tx:
+            table = self._wanted(tx)
+        if self.context.plane.published() != table.digest:
+            self.context.plane.publish(table)
+
+    def _wanted(self, tx: Transaction) -> RouteTable:
+        current = records.read_current(tx)
+        if current is None:
+            raise Invariant("no release serves")
+        live = [(r, records.read_plan(tx, r.plan)) for r in records.read_rollouts(tx) if r.is_live]
+        return wanted_table(tx, current, live)
+
+    def _freeze(self, rollout: Rollout, broken: Invariant) -> None:
+        now = self.context.clock.now()
+        with self.context.store.transaction() as tx:
+            found = records.read_rollout(tx, rollout.id)
+            frozen = replace(found.position, phase="frozen", because=f"frozen: {broken}")
+            records.write_rollout(tx, replace(found, position=frozen))
+            tx.append(Event(now, "interlock", "rollout.frozen", f"rollout:{rollout.id}", str(broken)))
+        self.report(f"{rollout.id} is frozen: {broken}")
+
+
+def _perform(tx: Transaction, rollout: Rollout, plan: Plan, action: Action) -> None:
+    """What an action means for stored state; publishing follows after the commit, from the position itself."""
+    match action:
+        case Adopt():
+            current = records.read_current(tx)
+            if current is None:
+                raise Invariant("no release serves")
+            records.write_current(tx, overlay(current, plan.candidate))
+        case Free(services=services):
+            for service in services:
+                held = tx.read("hold", service)
+                if held is not None and held.body["rollout"] == rollout.id:
+                    tx.erase("hold", service)
+        case Publish():
+            pass
+
+
+def _tell(tx: Transaction, rollout: Rollout, plan: Plan, decision: Decision, now: Instant) -> None:
+    """Audit what changed, with the receipt of the verdict that it rests on; mere waiting is not news."""
+    before, after = rollout.position, decision.position
+    if _milestone(before) == _milestone(after):
+        return
+    facts = {
+        "stage": after.stage,
+        "kind": plan.stages[after.stage].kind,
+        "phase": after.phase,
+        "outcome": after.outcome,
+        "plan": plan.digest,
+        "actions": [
+            {"kind": a.kind, "key": digest([plan.digest, rollout.id, after.stage, after.phase, a.kind])}
+            for a in decision.actions
+        ],
+    }
+    if decision.uses_evidence:
+        facts["receipt"] = _keep_receipt(tx, rollout, plan, before)
+    tx.append(Event(now, "interlock", _event_kind(before, after), f"rollout:{rollout.id}", decision.because, facts))
+
+
+def _milestone(position: Position) -> tuple[object, ...]:
+    return position.stage, position.phase, position.is_paused, position.outcome, position.order
+
+
+def _event_kind(before: Position, after: Position) -> str:
+    if after.phase == "finished":
+        return f"rollout.{after.outcome}"
+    if after.phase == "draining" and before.phase != "draining":
+        return "rollout.turned_back"
+    if after.stage != before.stage:
+        return "rollout.advanced"
+    return "rollout.paused" if after.is_paused else "rollout.resumed" if before.is_paused else "rollout.noted"
+
+
+def _keep_receipt(tx: Transaction, rollout: Rollout, plan: Plan, position: Position) -> str:
+    """Store everything that recomputes the verdict; returns the receipt's name."""
+    in_shadow = isinstance(plan.stages[position.stage], Shadow)
+    series = shadow_series(rollout.id) if in_shadow else rollout.id
+    number = len(tx.scan("receipt", f"{rollout.id}.")) + 1
+    name = f"{rollout.id}.{number}"
+    subject = {
+        "receipt": name,
+        "rollout": rollout.id,
+        "plan": plan.digest,
+        "baseline": rollout.baseline,
+        "candidate": rollout.candidate,
+        "stage": position.stage,
+        "series": series,
+    }
+    base = read_base(tx, rollout.id)
+    steps = base.steps if base and not in_shadow else ()
+    text = receipt(plan.gates, tx.blocks(series), subject, steps).decode()
+    tx.write("receipt", name, {"text": text})
+    return name

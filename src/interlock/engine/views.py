@@ -1,0 +1,111 @@
+"""What people and programs are shown, as plain JSON data: one shape for the terminal, the API and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from interlock.domain.audit.event import Entry
+from interlock.domain.gates.receipt import judgement_as_plain
+from interlock.domain.gates.verdict import Judgement
+from interlock.domain.rollout.explain import explain, explain_gate, explain_stage
+from interlock.domain.rollout.observation import Seen
+from interlock.domain.rollout.position import traffic
+from interlock.engine import records
+from interlock.engine.context import Context
+from interlock.engine.plans import Planned
+from interlock.engine.ports import Transaction
+from interlock.engine.records import Rollout
+from interlock.kernel.digest import plain
+
+
+def plan_view(planned: Planned) -> dict[str, Any]:
+    """A plan as a person reads it before approving; `content` is exactly what the digest covers."""
+    plan = planned.plan
+    return {
+        "change": plan.change,
+        "digest": plan.digest,
+        "why": plan.why,
+        "author": plan.author,
+        "sponsor": plan.sponsor,
+        "moves": plain(plan.moves),
+        "stages": [{"kind": k, "does": does, "undo": undo} for k, does, undo in explain(plan)],
+        "gates": [{**plain(gate), "says": explain_gate(gate)} for gate in plan.gates.gates],
+        "alpha": plan.gates.alpha,
+        "holds": list(plan.holds),
+        "losses": plain(plan.losses),
+        "reaches": plain(plan.reaches),
+        "contents": plain(plan.contents),
+        "window": plain(plan.window),
+        "findings": plain(planned.findings),
+        "is_blocked": planned.is_blocked,
+        "approvals": plain(planned.approvals),
+        "missing": plain(planned.missing),
+        "is_approved": not planned.missing,
+        "voided": list(planned.voided),
+        "content": plain(plan),
+    }
+
+
+def rollout_view(context: Context, tx: Transaction, rollout: Rollout) -> dict[str, Any]:
+    """Where a rollout stands, what it waits for, and the evidence so far."""
+    plan = records.read_plan(tx, rollout.plan)
+    position = rollout.position
+    flow = traffic(plan, position)
+    seen = context.seen.get(rollout.id)
+    return {
+        "id": rollout.id,
+        "change": rollout.change,
+        "plan": rollout.plan,
+        "baseline": rollout.baseline,
+        "candidate": rollout.candidate,
+        "started_at": plain(rollout.started_at),
+        "started_by": rollout.started_by,
+        "stage": position.stage,
+        "stages": [s.kind for s in plan.stages],
+        "does": explain_stage(plan.stages[position.stage]),
+        "since": plain(position.since),
+        "phase": position.phase,
+        "is_paused": position.is_paused,
+        "outcome": position.outcome,
+        "because": position.because,
+        "weight_bp": 10_000 if flow.default == "candidate" else flow.weight_bp,
+        "shadow_bp": flow.shadow_bp,
+        "holds": list(plan.holds),
+        "evidence": evidence_view(seen) if seen and rollout.is_live else None,
+    }
+
+
+def evidence_view(seen: Seen) -> dict[str, Any]:
+    """The newest observation: verdicts with their numbers, shadow comparison, health."""
+    return {
+        "age_s": seen.evidence_age_s,
+        "fault": seen.fault,
+        "ill": dict(seen.ill or {}),
+        "gates": judgement_view(seen.judgement),
+        "shadow": plain(seen.shadow) | {"difference": seen.shadow.difference},
+    }
+
+
+def judgement_view(judgement: Judgement | None) -> dict[str, Any] | None:
+    return None if judgement is None else judgement_as_plain(judgement)
+
+
+def entry_view(entry: Entry) -> dict[str, Any]:
+    event = entry.event
+    return {
+        "seq": entry.seq,
+        "at": plain(event.at),
+        "actor": event.actor,
+        "kind": event.kind,
+        "subject": event.subject,
+        "because": event.because,
+        "facts": plain(event.facts),
+        "previous": entry.previous,
+        "digest": entry.digest,
+    }
+
+
+def timeline(tx: Transaction, rollout: Rollout) -> list[Mapping[str, Any]]:
+    """What happened to a rollout, oldest first."""
+    return [entry_view(e) for e in tx.trail() if e.event.subject == f"rollout:{rollout.id}"]

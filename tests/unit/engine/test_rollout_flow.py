@@ -1,0 +1,383 @@
+"""A change from plan to promotion, and every way back, on a real store with a data plane in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.world import (
+    Declared,
+    ManualClock,
+    SimPlane,
+    SimProbe,
+    change,
+    with_endpoint,
+    workspace,
+)
+
+from interlock.adapters.store.sql import open_store
+from interlock.domain.changes.request import Role
+from interlock.domain.gates.receipt import replay
+from interlock.engine import records
+from interlock.engine.audit import verification
+from interlock.engine.context import Context
+from interlock.engine.plans import Planned, approve_change, plan_change
+from interlock.engine.reconcile import Loop
+from interlock.engine.records import Rollout
+from interlock.engine.releases import adopt_declared
+from interlock.engine.rollouts import (
+    CandidateIll,
+    NotApproved,
+    RolloutFinished,
+    ServicesHeld,
+    find,
+    order,
+    start,
+)
+from interlock.kernel.errors import Refused
+
+
+class World:
+    """The engine over a store on disk, driven second by second."""
+
+    def __init__(self, path: Path) -> None:
+        self.url = f"sqlite:///{path / 'state.db'}"
+        self.declared, self.clock, self.plane, self.probe = (
+            Declared(workspace()),
+            ManualClock(),
+            SimPlane(),
+            SimProbe(),
+        )
+        self.boot()
+        adopt_declared(self.context)
+        self.loop.tick()
+
+    def boot(self) -> None:
+        """Start the control plane; the data plane goes on as it was."""
+        store = open_store(self.url)
+        self.context = Context(store, self.plane, self.probe, self.declared, self.clock)
+        self.loop = Loop(self.context)
+
+    def crash(self) -> None:
+        """Forget everything that is not stored, and start again."""
+        self.context.store.close()
+        self.boot()
+
+    def approve_all(self, name: str = "better") -> Planned:
+        planned = plan_change(self.context, name)
+        for requirement in planned.missing:
+            planned = approve_change(self.context, name, requirement.role, requirement.holders[0])
+        assert not planned.missing
+        return planned
+
+    def begin(self, name: str = "better") -> Rollout:
+        self.approve_all(name)
+        return start(self.context, name, "ana")
+
+    def second(self, requests: int = 2_000, bad: dict[str, float] | None = None) -> None:
+        """A second of traffic, then one look (and at once another where the loop would not sleep)."""
+        self.clock.turn(1.0)
+        self.plane.send("front", requests, bad)
+        self.plane.send("scoring", requests, bad)
+        for _ in range(5):
+            if self.loop.tick() > 0:
+                return
+
+    def now(self, name: str = "better") -> Rollout:
+        with self.context.store.transaction(read_only=True) as tx:
+            return find(tx, name)
+
+    def run(self, name: str = "better", limit: int = 300, bad: dict[str, float] | None = None) -> Rollout:
+        """Seconds of traffic until the rollout has ended."""
+        for _ in range(limit):
+            self.second(bad=bad)
+            if not self.now(name).is_live:
+                return self.now(name)
+        raise AssertionError(f"still at {self.now(name).position}")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.context.store.close()
+
+
+def test_a_good_candidate_goes_through_every_stage_and_is_what_serves(world: World) -> None:
+    """Prepare, two canary weights, promote, retire; then the versions are adopted and the holds are free."""
+    world.begin()
+    ended = world.run()
+    assert ended.position.outcome == "promoted"
+    with world.context.store.transaction() as tx:
+        current = records.read_current(tx)
+        assert current is not None
+        assert current.version("scoring") == "2"
+        assert tx.scan("hold") == []
+    assert world.plane.table is not None
+    assert {b.release for b in world.plane.table.backends} == {current.id}
+    weights = [
+        e.split.weight_bp for t in world.plane.history for e in t.entries if e.service == "front" and e.split
+    ]
+    assert weights == [1_000, 5_000]
+
+
+def test_candidate_backends_are_present_before_any_weight(world: World) -> None:
+    """In every published table, whatever an entry names has its backends."""
+    world.begin()
+    world.run()
+    for table in world.plane.history:
+        present = {(b.deployment.service, b.release) for b in table.backends}
+        for entry in table.entries:
+            assert (entry.service, entry.default) in present
+            if entry.split:
+                assert all((e.service, entry.split.candidate) in present for e in table.entries)
+
+
+def test_a_bad_candidate_is_turned_back_with_a_receipt(world: World) -> None:
+    """30 % failures: back to the baseline within seconds, with the numbers kept and recomputable."""
+    rollout = world.begin()
+    ended = world.run(bad={rollout.candidate: 0.3})
+    assert ended.position.outcome == "rolled_back"
+    with world.context.store.transaction() as tx:
+        kept = tx.scan("receipt", f"{rollout.id}.")
+        raw = kept[-1].body["text"].encode()
+        assert replay(raw) == raw
+        current = records.read_current(tx)
+        assert current is not None
+        assert current.version("scoring") == "1"
+        turned = [e.event for e in tx.trail() if e.event.kind == "rollout.turned_back"]
+    assert (ended.position.since - rollout.started_at).total_seconds() < 15
+    assert turned[0].facts["receipt"] == kept[-1].key
+    assert verification(world.context)["audit"] == "verified"
+
+
+def test_no_traffic_is_never_a_pass(world: World) -> None:
+    """Without a request nothing advances, however long one waits; the reason is told."""
+    world.begin()
+    for _ in range(60):
+        world.second(requests=0)
+    stuck = world.now()
+    assert stuck.position.stage == 1
+    assert "no evidence" in stuck.position.because
+
+
+def test_crash_at_every_second_ends_in_the_same_world(world: World) -> None:
+    """The control plane forgets everything each second; the rollout still promotes, with nothing counted twice."""
+    world.begin()
+    for _ in range(200):
+        world.second()
+        world.crash()
+        if not world.now().is_live:
+            break
+    ended = world.now()
+    assert ended.position.outcome == "promoted"
+    with world.context.store.transaction() as tx:
+        blocks = tx.blocks(ended.id)
+    assert [b.number for b in blocks] == list(range(len(blocks)))
+    counted = sum(b.services["scoring"].candidate.requests for b in blocks)
+    assert counted <= world.plane.arms["scoring", ended.candidate].requests
+
+
+def test_an_edited_plan_voids_the_approvals_and_says_what_changed(world: World) -> None:
+    """One endpoint edited after approval: start is refused and names the endpoint."""
+    world.approve_all()
+    world.declared.workspace = with_endpoint(world.declared.workspace, "scoring", "2", "127.0.0.1:6666")
+    with pytest.raises(NotApproved, match="not approved") as refused:
+        start(world.context, "better", "ana")
+    changed = " ".join(refused.value.details["changed"])
+    assert "scoring" in changed
+    assert "127.0.0.1:6666" in changed
+
+
+def test_an_author_does_not_approve_their_own_change(world: World) -> None:
+    """Refused by default; the policy may allow it."""
+    space = world.declared.workspace
+    own = replace(space.changes["better"], author="ana")
+    world.declared.workspace = replace(space, changes={"better": own})
+    with pytest.raises(Refused, match="their own change"):
+        approve_change(world.context, "better", Role.SPONSOR, "ana")
+
+
+def test_a_person_without_the_role_is_refused(world: World) -> None:
+    """The message says who may."""
+    with pytest.raises(Refused, match="ben"):
+        approve_change(world.context, "better", Role.STEWARD, "dan")
+
+
+def test_required_roles_follow_the_moves(world: World) -> None:
+    """Sponsor always, steward for the contract, validator for the model, an owner for each affected service."""
+    needed = {(r.role.value, r.subject) for r in plan_change(world.context, "better").plan.requirements}
+    assert needed == {
+        ("change-sponsor", "better"),
+        ("data-steward", "better"),
+        ("model-validator", "better"),
+        ("service-owner", "scoring"),
+        ("service-owner", "front"),
+    }
+
+
+def test_a_second_rollout_over_held_services_is_refused_with_the_holder(world: World) -> None:
+    """front calls scoring, so a rollout of scoring holds both; billing is free."""
+    other = change("front-2", [("service", "front", "2")])
+    third = change("billing-2", [("service", "billing", "2")])
+    space = world.declared.workspace
+    world.declared.workspace = replace(space, changes={**space.changes, "front-2": other, "billing-2": third})
+    world.begin()
+    world.approve_all("front-2")
+    with pytest.raises(ServicesHeld, match="front by better-1"):
+        start(world.context, "front-2", "ana")
+    world.approve_all("billing-2")
+    assert start(world.context, "billing-2", "ana").id == "billing-2-1"
+
+
+def test_two_rollouts_side_by_side_both_arrive(world: World) -> None:
+    """Disjoint rollouts promote independently, and what serves in the end has both."""
+    third = change("billing-2", [("service", "billing", "2")])
+    space = world.declared.workspace
+    world.declared.workspace = replace(space, changes={**space.changes, "billing-2": third})
+    world.begin()
+    world.begin("billing-2")
+    for _ in range(200):
+        world.plane.send("billing", 2_000)
+        world.second()
+        if not world.now().is_live and not world.now("billing-2").is_live:
+            break
+    with world.context.store.transaction() as tx:
+        current = records.read_current(tx)
+    assert current is not None
+    assert {d.service: d.version for d in current.deployments} == {"billing": "2", "front": "1", "scoring": "2"}
+
+
+def test_an_ill_candidate_does_not_start(world: World) -> None:
+    """Nothing is held, nothing is published."""
+    world.probe.reasons = {"scoring@2 127.0.0.1:9002": "does not answer"}
+    world.approve_all()
+    before = list(world.plane.history)
+    with pytest.raises(CandidateIll, match="does not answer"):
+        start(world.context, "better", "ana")
+    with world.context.store.transaction() as tx:
+        assert tx.scan("hold") == []
+        assert tx.scan("rollout") == []
+    assert world.plane.history == before
+
+
+def test_pause_holds_and_resume_goes_on(world: World) -> None:
+    """A paused rollout keeps its weight; harm would still turn it back."""
+    world.begin()
+    for _ in range(3):
+        world.second()
+    order(world.context, "better", "pause", "ana", "lunch")
+    for _ in range(60):
+        world.second()
+    paused = world.now()
+    assert paused.position.is_paused
+    assert paused.position.stage == 1
+    assert "lunch" in paused.position.because
+    order(world.context, "better", "resume", "ana")
+    assert world.run().position.outcome == "promoted"
+
+
+def test_harm_turns_back_while_paused(world: World) -> None:
+    """Pausing does not switch the protection off."""
+    rollout = world.begin()
+    for _ in range(3):
+        world.second()
+    order(world.context, "better", "pause", "ana")
+    assert world.run(bad={rollout.candidate: 0.5}).position.outcome == "rolled_back"
+
+
+@pytest.mark.parametrize(("verb", "outcome"), [("abort", "aborted"), ("rollback", "rolled_back")])
+def test_orders_bring_everything_back(world: World, verb: str, outcome: str) -> None:
+    """Exposure is zero at the next look; the candidate stays for its requests, then leaves."""
+    world.begin()
+    for _ in range(3):
+        world.second()
+    order(world.context, "better", verb, "ana")  # type: ignore[arg-type]  # parametrised
+    world.second()
+    assert world.plane.table is not None
+    assert all(e.split is None for e in world.plane.table.entries)
+    assert len({b.release for b in world.plane.table.backends}) == 2
+    assert world.run().position.outcome == outcome
+    assert len({b.release for b in world.plane.table.backends}) == 1
+
+
+def test_promote_order_skips_the_gates_and_is_on_record(world: World) -> None:
+    """A person may overrule the wait; the trail names them."""
+    world.begin()
+    world.second()
+    order(world.context, "better", "promote", "ana", "fire drill")
+    assert world.run().position.outcome == "promoted"
+    with world.context.store.transaction() as tx:
+        said = [e.event for e in tx.trail() if e.event.kind == "rollout.promote_ordered"]
+    assert said[0].actor == "ana"
+    assert said[0].because == "fire drill"
+
+
+def test_an_ended_rollout_takes_no_orders(world: World) -> None:
+    """Going back after promotion is a change of its own, and the message says so."""
+    world.begin()
+    world.run()
+    with pytest.raises(RolloutFinished, match="has ended"):
+        order(world.context, "better", "rollback", "ana")
+
+
+def test_restarted_counters_are_not_read_as_harm_or_negative(world: World) -> None:
+    """The proxy loses its counters twice on the way; the candidate still promotes."""
+    world.begin()
+    for second in range(200):
+        if second in (4, 9):
+            world.plane.restart()
+        world.second()
+        if not world.now().is_live:
+            break
+    assert world.now().position.outcome == "promoted"
+
+
+def test_a_silent_data_plane_holds_and_says_so(world: World) -> None:
+    """No counters, no advance; when it answers again, the rollout goes on."""
+    world.begin()
+    for _ in range(3):
+        world.second()
+    world.plane.is_silent = True
+    stage = world.now().position.stage
+    for _ in range(30):
+        world.clock.turn(1.0)
+        world.loop.tick()
+    assert world.now().position.stage == stage
+    assert "does not tell" in world.now().position.because
+    world.plane.is_silent = False
+    assert world.run().position.outcome == "promoted"
+
+
+def test_shadow_compares_before_anyone_is_exposed(world: World) -> None:
+    """With a shadow stage, copies are compared first and the weight is zero meanwhile."""
+    space = world.declared.workspace
+    world.declared.workspace = replace(space, changes={"better": change(shadow=True)})
+    world.begin()
+    for _ in range(8):
+        assert world.plane.table is not None
+        world.plane.copy("scoring", 20, body=b'{"score": 1}')
+        world.second()
+        if world.now().position.stage >= 2:
+            break
+    seen = world.context.seen["better-1"]
+    assert seen.shadow.pairs >= 10
+    assert seen.shadow.difference == 1.0
+    assert seen.shadow.fields == {"score": seen.shadow.pairs}
+    assert world.run().position.outcome == "promoted"
+
+
+def test_failing_copies_turn_back_before_anyone_is_exposed(world: World) -> None:
+    """A candidate that fails in shadow never gets a caller."""
+    space = world.declared.workspace
+    world.declared.workspace = replace(space, changes={"better": change(shadow=True)})
+    rollout = world.begin()
+    for _ in range(40):
+        world.plane.copy("scoring", 400, bad=200)
+        world.second()
+        if not world.now().is_live:
+            break
+    assert world.now().position.outcome == "rolled_back"
+    assert ("scoring", rollout.candidate) not in world.plane.arms
