@@ -190,11 +190,12 @@ class Generator:
     async def send(self, shot: Shot, at: float, due: float) -> None:
         body = json.dumps(self.flights.features(shot.flight), separators=(",", ":")).encode()
         headers = {"x-entity-key": self.flights.tailnum[shot.flight].decode()}
+        sent = time.monotonic()  # timers count whole milliseconds, so it can be a little before it was due
         try:
             answer = await self.client.post(f"/{shot.service}{shot.path}", body, headers)
         except OSError as error:  # TimeoutError is one
             answer = Answer(0, body=json.dumps({"error": f"{type(error).__name__} {error}"}).encode())
-        latency_ms = (time.monotonic() - due) * 1000
+        latency_ms = (time.monotonic() - min(due, sent)) * 1000
         record = record_of(shot, answer, self.flights, self.run_name, at, latency_ms)
         self.out.write(to_line(record))
         if self.outcomes:

@@ -39,7 +39,8 @@ def route(peers: Peers) -> Route:
 
 def main() -> None:
     given = parse_arguments()
-    serve(application(route(Peers(given.inner))), given.port)
+    peers = Peers(given.inner)
+    serve(application(route(peers), peers=peers), given.port)
 
 
 if __name__ == "__main__":

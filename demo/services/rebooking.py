@@ -37,7 +37,8 @@ def route(peers: Peers, version: str, threshold_min: float) -> Route:
 def main() -> None:
     given = parse_arguments()
     threshold_min = json.loads((given.models / "thresholds.json").read_text())[given.version]
-    serve(application(route(Peers(given.inner), given.version, threshold_min)), given.port)
+    peers = Peers(given.inner)
+    serve(application(route(peers, given.version, threshold_min), peers=peers), given.port)
 
 
 if __name__ == "__main__":

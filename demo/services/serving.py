@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,9 @@ class Peers:
         answered: dict[str, Any] = json.loads(answer.content)
         return answered
 
+    async def close(self) -> None:
+        await self.client.aclose()
+
 
 def answer(body: dict[str, Any], status: int = 200) -> Response:
     return Response(json.dumps(body), status, media_type="application/json")
@@ -79,9 +83,18 @@ async def _unreadable(_: Request, error: Exception) -> Response:
     return answer({"error": f"the request lacks or misstates {error}"}, 422)
 
 
-def application(*routes: BaseRoute) -> Starlette:
+def application(*routes: BaseRoute, peers: Peers | None = None) -> Starlette:
+    """`peers` are closed when the server stops."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        if peers:
+            await peers.close()
+
     return Starlette(
         routes=[*routes, Route("/health", _healthy)],
+        lifespan=lifespan,
         middleware=[Middleware(ReleaseMiddleware)],
         exception_handlers={CallFailed: _call_failed, KeyError: _unreadable},
     )
@@ -103,7 +116,6 @@ def serve(app: Starlette, port: int) -> None:
         port=port,
         loop="uvloop",
         http="httptools",
-        lifespan="off",
         access_log=False,
         log_level="warning",
         timeout_keep_alive=600,

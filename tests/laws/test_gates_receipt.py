@@ -48,6 +48,13 @@ def test_a_receipt_as_issued_holds() -> None:
     assert verify(WRITTEN) == ()
 
 
+def test_a_receipt_judges_the_last_step_on_its_own_evidence() -> None:
+    """The same counts pass as one step, and are not yet enough for a step that began with the last block."""
+    seen = list(blocks(7, count=40, weight=0.3, bad=(0.0, 0.0)))
+    kinds = [json.loads(receipt(ALL, seen, SUBJECT, s))["judgement"]["verdict"]["kind"] for s in ((), (39,))]
+    assert kinds == ["pass", "undecided"]
+
+
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The paths of all numbers, texts and nulls in a JSON value."""
     match value:

@@ -143,13 +143,13 @@ def test_a_sound_workspace_loads_as_it_was_written(documents: list[dict[str, Any
         assert {n: (s.serving, set(s.versions)) for n, s in workspace.services.items()} == wanted
 
 
-EDGES = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=20)
+EDGES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=5, max_size=20, unique=True)
 
 
-@given(EDGES, st.integers(0, 7))
+@given(EDGES, st.integers(0, 5))
 def test_impact_is_what_can_be_reached(edges: list[tuple[int, int]], start: int) -> None:
     """Impact is the transitive closure, each path is unbroken from the change, and none could be shorter."""
-    nodes = [AssetId(Kind.DATASET, str(number)) for number in range(8)]
+    nodes = [AssetId(Kind.DATASET, str(number)) for number in range(6)]
     graph = graph_of((), [Link(nodes[a], nodes[b], "reads") for a, b in [*edges, (start, start)]])
     reached, distance, step = {start: 0}, 0, {start}
     while step:
@@ -167,7 +167,7 @@ def test_impact_is_what_can_be_reached(edges: list[tuple[int, int]], start: int)
 @given(EDGES)
 def test_a_cycle_is_found_exactly_where_there_is_one(edges: list[tuple[int, int]]) -> None:
     """Every reported cycle closes, and every asset that reaches itself shares a knot with one of them."""
-    nodes = [AssetId(Kind.DATASET, str(number)) for number in range(8)]
+    nodes = [AssetId(Kind.DATASET, str(number)) for number in range(6)]
     graph = graph_of((), [Link(nodes[a], nodes[b], "reads") for a, b in edges])
     found = cycles(graph)
     for cycle in found:

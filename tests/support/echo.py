@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -37,7 +37,8 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
-        echo: Echo = self.server.echo  # type: ignore[attr-defined] # set by `serving`
+        assert isinstance(self.server, _Server)
+        echo = self.server.echo
         told = {
             "who": echo.who,
             "method": self.command,
@@ -83,6 +84,21 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
+    def __init__(self, echo: Echo) -> None:
+        super().__init__(("127.0.0.1", echo.port), _Handler)
+        self.echo = echo
+        self.kept: list[socket.socket] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.kept.append(request)
+        super().process_request(request, client_address)
+
+    def cut_connections(self) -> None:
+        """What a killed process does: kept connections end too."""
+        for kept in self.kept:
+            with suppress(OSError):
+                kept.shutdown(socket.SHUT_RDWR)
+
     def handle_error(self, request: object, client_address: object) -> None:
         pass  # a proxy that goes away mid-request is part of the tests
 
@@ -90,8 +106,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def serving(echo: Echo) -> Iterator[Echo]:
     """Serve `echo` on a free port until the block ends."""
-    with _Server(("127.0.0.1", echo.port), _Handler) as server:
-        server.echo = echo  # type: ignore[attr-defined] # read by the handler
+    with _Server(echo) as server:
         echo.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
@@ -102,6 +117,7 @@ def serving(echo: Echo) -> Iterator[Echo]:
                 echo.hang.set()
             server.shutdown()
             thread.join()
+            server.cut_connections()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from lupa.luajit21 import LuaRuntime
 
 from interlock.adapters.envoy.lens_lua import RUNTIME, translator
 from interlock.domain.lenses.apply import CASTS
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Program, Rename, Unit
+from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Program, Rename, Unit
 
 NAMES = ("a", "b", "c", 'dép"\\ay', "\U0001f6eb", "]] --")
 
@@ -47,13 +47,6 @@ scalars = st.one_of(st.none(), st.booleans(), numbers, telling_text, st.text(max
 nested = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
 )
-values = st.one_of(telling_text, numbers, scalars, nested)
-records = st.builds(
-    lambda own, rest: {**rest, **own},
-    st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, values)),
-    st.dictionaries(st.text(max_size=3), nested, max_size=2),
-)
-
 units = st.builds(
     Unit,
     names,
@@ -77,7 +70,35 @@ ops = st.one_of(
     units,
     maps,
 )
-programs = st.lists(ops, min_size=1, max_size=5).map(tuple)
+programs = st.lists(ops, min_size=1, max_size=4).map(tuple)
+
+
+@st.composite
+def records_for(draw: st.DrawFn, program: Program) -> dict[str, Any]:
+    """A record that gives the ops of `program` something to do: mostly values that they are meant for."""
+    record = draw(st.dictionaries(st.text(max_size=3), nested, max_size=1))
+    for op in program:
+        name = op.source if isinstance(op, Rename) else op.field
+        if draw(st.integers(0, 4)):
+            record[name] = draw(apt_values(op) if draw(st.integers(0, 4)) else scalars | nested)
+    return record
+
+
+def apt_values(op: Op) -> st.SearchStrategy[Any]:
+    """Values that the op is likely to change."""
+    match op:
+        case Unit():
+            return st.integers(-50, 50).map(lambda n: n / 2) | numbers
+        case Map(_, pairs):
+            return st.sampled_from([source for source, _ in pairs])
+        case Cast(_, "string"):
+            return telling_text
+        case Cast(_, "boolean"):
+            return st.booleans()
+        case Cast():
+            return numbers
+        case _:
+            return scalars
 
 
 @st.composite

@@ -91,13 +91,8 @@ def _print_plan(view: dict[str, Any]) -> None:
         click.echo(f"     undo: {s['undo']}")
     head(f"Gates (together at most {view['alpha']:.0%} false rollbacks)")
     for g in view["gates"]:
-        click.echo(f"  {g['name']}: candidate at most {g['margin']:g} worse than the baseline")
-    if view["losses"]:
-        head("What translation and rollback do to fields")
-        for loss in view["losses"]:
-            click.echo(
-                f"  {loss['contract']}.{loss['field']} ({loss['direction']}, {loss['effect']}): {loss['says']}"
-            )
+        click.echo(f"  {g['name']}: {g['says']}")
+    _print_losses(view["losses"])
     if view["reaches"]:
         head("Reaches")
         for r in view["reaches"]:
@@ -116,7 +111,8 @@ def _print_losses(losses: list[dict[str, Any]]) -> None:
     click.secho("\nWhat translation and rollback do to fields", bold=True)
     for loss in losses:
         if loss["effect"] != "exact":
-            click.echo(f"  {loss['contract']}.{loss['field']} ({loss['direction']}, {loss['effect']}): {loss['says']}")
+            where = f"{loss['contract']}.{loss['field']}"
+            click.echo(f"  {where} ({loss['direction']}, {loss['effect']}): {loss['says']}")
     exact = sum(loss["effect"] == "exact" for loss in losses)
     click.echo(f"  exact in {exact} other cases")
 

@@ -70,7 +70,7 @@ def _sqlite(url: sa.URL, patience_s: float) -> sa.Engine:
 
 def _turn_on_log(connection: sqlite3.Connection, attempts: int) -> None:
     """Write-ahead logging, which a file keeps once it has it. While another process is turning it on, SQLite
-    refuses at once instead of waiting; beginning as a writer is what waits.
+    may refuse without waiting (both hold a lock that the other needs); beginning as a writer does wait.
     """
     for left in reversed(range(attempts)):
         try:

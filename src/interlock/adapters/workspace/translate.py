@@ -12,7 +12,14 @@ from itertools import pairwise
 from typing import Any, Final, Literal
 
 from interlock.domain.catalog.asset import Asset, AssetId, Kind, Link
-from interlock.domain.catalog.service import ModelSpec, ModelVersion, ServiceSpec, ServiceVersion, VersionRef
+from interlock.domain.catalog.service import (
+    ModelSpec,
+    ModelVersion,
+    ServiceSpec,
+    ServiceVersion,
+    VersionRef,
+    all_references,
+)
 from interlock.domain.changes.request import Change, GateSpec, Move, Role, ShadowStep, Steps, Window
 from interlock.domain.changes.workspace import Person, Policy
 from interlock.kernel.finding import Finding, Severity
@@ -32,6 +39,7 @@ _SECONDS: Final = {
 _SERVICE: Final = ServiceSpec("", "", {})
 _STEPS: Final = Steps()
 _MOVABLE: Final[tuple[Literal["service", "model", "contract"], ...]] = ("service", "model", "contract")
+_VERBS: Final = {"request": "reads", "response": "answers with", "model": "uses"}
 _KINDS: Final = tuple(kind.value for kind in Kind)
 # A bare name in `reads` or `depends_on` is looked for in this order.
 _PREFERRED: Final = (
@@ -145,24 +153,13 @@ def change_from(body: Body, name: str, reading: Reading) -> Change:
 def service_links(spec: ServiceSpec, reading: Reading) -> list[Link]:
     """Each dependency once: the models it uses, the contracts it reads and answers with, the services it calls."""
     me = AssetId(Kind.SERVICE, spec.name)
-    callers = ServiceVersion((), spec.callers_request, spec.callers_response)
-    spots: list[tuple[Path, ServiceVersion]] = [(("callers",), callers)]
-    spots += [(("versions", version), one) for version, one in spec.versions.items()]
+    found: list[tuple[AssetId, str, Path]] = [
+        (AssetId(one.kind, one.to.name), _VERBS[one.role], path) for path, one in all_references(spec)
+    ]
+    found += [(AssetId(Kind.SERVICE, name), "calls", ("calls", i)) for i, name in enumerate(spec.calls)]
     links: dict[tuple[AssetId, str], Link] = {}
-    for path, version in spots:
-        for role, kind, verb, ref in (
-            ("request", Kind.CONTRACT, "reads", version.request),
-            ("response", Kind.CONTRACT, "answers with", version.response),
-            ("model", Kind.MODEL, "uses", version.model),
-        ):
-            if ref is not None:
-                upstream = AssetId(kind, ref.name)
-                link = Link(upstream, me, verb, reading.locate((*path, role)))
-                links.setdefault((upstream, verb), link)
-    for number, name in enumerate(spec.calls):
-        upstream = AssetId(Kind.SERVICE, name)
-        link = Link(upstream, me, "calls", reading.locate(("calls", number)))
-        links.setdefault((upstream, "calls"), link)
+    for upstream, verb, path in found:
+        links.setdefault((upstream, verb), Link(upstream, me, verb, reading.locate(path)))
     return list(links.values())
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from interlock.domain.catalog.asset import Asset, AssetId, Kind, Link
 from interlock.domain.catalog.graph import cycles, graph_of
-from interlock.domain.catalog.service import ModelSpec, ServiceSpec, ServiceVersion, VersionRef
+from interlock.domain.catalog.service import ModelSpec, ServiceSpec, all_references
 from interlock.kernel.finding import Finding, Severity
 from interlock.kernel.ident import did_you_mean
 
@@ -96,26 +96,11 @@ def _unknown_versions(catalog: Catalog, locate: Locate) -> Iterator[Finding]:
         asset = AssetId(Kind.SERVICE, name)
         if service.serving not in service.versions:
             yield _no_version(asset, asset, service.serving, service.versions, locate(asset, ("serving",)))
-        for path, target, version in _references(service):
+        for path, found in all_references(service):
+            target = AssetId(found.kind, found.to.name)
             versions = _versions_of(catalog, target)
-            if versions is not None and version not in versions:
-                yield _no_version(asset, target, version, versions, locate(asset, path))
-
-
-def _references(service: ServiceSpec) -> Iterator[tuple[tuple[str, ...], AssetId, str]]:
-    """(path, asset, version) of each contract or model version that a service mentions."""
-    callers = ServiceVersion((), service.callers_request, service.callers_response)
-    spots = [(("callers",), callers), *((("versions", v), spec) for v, spec in service.versions.items())]
-    for path, spec in spots:
-        for role, ref in references(spec):
-            kind = Kind.MODEL if role == "model" else Kind.CONTRACT
-            yield (*path, role), AssetId(kind, ref.name), ref.version
-
-
-def references(version: ServiceVersion) -> Iterator[tuple[str, VersionRef]]:
-    """(role, reference) of each contract and model version that `version` names."""
-    named = {"request": version.request, "response": version.response, "model": version.model}
-    return ((role, ref) for role, ref in named.items() if ref is not None)
+            if versions is not None and found.to.version not in versions:
+                yield _no_version(asset, target, found.to.version, versions, locate(asset, path))
 
 
 def _versions_of(catalog: Catalog, asset: AssetId) -> Iterable[str] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from interlock.domain.catalog.asset import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +77,32 @@ class ModelSpec:
     versions: Mapping[str, ModelVersion] = field(default_factory=dict)
     owner: str = ""
     where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A contract or model version that a service names. role: `request`, `response` or `model`."""
+
+    role: str
+    kind: Kind
+    to: VersionRef
+
+
+def references(version: ServiceVersion) -> Iterator[Reference]:
+    """What `version` reads, answers with and holds."""
+    if version.request:
+        yield Reference("request", Kind.CONTRACT, version.request)
+    if version.response:
+        yield Reference("response", Kind.CONTRACT, version.response)
+    if version.model:
+        yield Reference("model", Kind.MODEL, version.model)
+
+
+def all_references(service: ServiceSpec) -> Iterator[tuple[tuple[str, ...], Reference]]:
+    """What callers speak and what every version names, each with its path in the declaration."""
+    callers = ServiceVersion((), service.callers_request, service.callers_response)
+    for found in references(callers):
+        yield ("callers", found.role), found
+    for version, spec in service.versions.items():
+        for found in references(spec):
+            yield ("versions", version, found.role), found

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from interlock.domain.catalog.asset import AssetId, Kind
-from interlock.domain.catalog.check import references
-from interlock.domain.catalog.service import ServiceSpec, ServiceVersion
+from interlock.domain.catalog.service import Reference, ServiceSpec, ServiceVersion, all_references, references
 from interlock.domain.changes.request import Change, Move
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.lenses.check import fit
@@ -111,24 +110,20 @@ def _declared(workspace: Workspace, kind: str) -> Mapping[str, Collection[str]]:
 
 def _incoherent(workspace: Workspace, change: Change) -> Iterator[Finding]:
     """A version that is moved to holds a model or speaks a contract version that the change leaves behind."""
-    moved: dict[tuple[str, str], str] = {(move.kind, move.name): move.to for move in change.moves}
+    moved = {str(move): move.to for move in change.moves}
     for move, service, version in _moved_services(workspace, change):
-        for role, ref in references(version):
-            kind = "model" if role == "model" else "contract"
-            target = moved.get((kind, ref.name))
-            if target == ref.version:
-                continue
-            if target is not None:
-                says = (
-                    f"{change.name} moves {kind}:{ref.name} to {target}, but {service.name}@{move.to} uses {ref}."
-                )
-                remedy = (
-                    f"Move {kind}:{ref.name} to {ref.version}, or {service.name} to a version that uses {target}."
-                )
+        for used in references(version):
+            asset, wanted = f"{used.kind.value}:{used.to.name}", used.to.version
+            target = moved.get(asset)
+            if target is not None and target != wanted:
+                says = f"{change.name} moves {asset} to {target}, but {service.name}@{move.to} uses {used.to}."
+                remedy = f"Move {asset} to {wanted}, or {service.name} to a version that uses {target}."
                 yield _error("change.incoherent", change, says, remedy, move.where)
-            elif not _is_in_use(workspace, service, kind, ref.name, ref.version):
-                says = f"{service.name}@{move.to} uses {ref}, but {change.name} does not move {kind}:{ref.name}."
-                remedy = f'Add the move "{kind}: {ref.name}, to: {ref.version}", or correct what serves now.'
+            elif target is None and not _is_in_use(workspace, service, used):
+                says = f"{service.name}@{move.to} uses {used.to}, but {change.name} does not move {asset}."
+                remedy = (
+                    f'Add the move "{used.kind.value}: {used.to.name}, to: {wanted}", or correct what serves now.'
+                )
                 yield _error("change.incoherent", change, says, remedy, move.where)
 
 
@@ -153,31 +148,26 @@ def _untranslatable(workspace: Workspace, change: Change, unread: Collection[Ass
                 yield _error("change.untranslatable", change, says, error.remedy, move.where)
 
 
-def _is_in_use(workspace: Workspace, service: ServiceSpec, kind: str, name: str, version: str) -> bool:
+def _is_in_use(workspace: Workspace, service: ServiceSpec, used: Reference) -> bool:
     """The baseline uses this version already, so nothing needs to move."""
-    if kind == "model" and (model := workspace.models.get(name)) and model.serving == version:
+    model = workspace.models.get(used.to.name) if used.kind is Kind.MODEL else None
+    if model and model.serving == used.to.version:
         return True
     serving = service.versions.get(service.serving)
-    return serving is None or any((r.name, r.version) == (name, version) for _, r in references(serving))
+    return serving is None or any((r.kind, r.to) == (used.kind, used.to) for r in references(serving))
 
 
 def _unused_moves(workspace: Workspace, change: Change) -> Iterator[Finding]:
     used = {
-        ("model" if role == "model" else "contract", ref.name)
-        for _, service, version in _moved_services(workspace, change)
-        for spec in (version, service.versions.get(service.serving), _callers(service))
-        if spec is not None
-        for role, ref in references(spec)
+        f"{found.kind.value}:{found.to.name}"
+        for _, service, _ in _moved_services(workspace, change)
+        for _, found in all_references(service)
     }
     for move in change.moves:
-        if move.kind != "service" and (move.kind, move.name) not in used:
+        if move.kind != "service" and str(move) not in used:
             says = f"{change.name} moves {move}, but no service that it moves uses it."
             remedy = "Move a service that uses it as well, or leave this move out."
             yield Finding("change.unused_move", Severity.WARNING, change.name, says, remedy, move.where)
-
-
-def _callers(service: ServiceSpec) -> ServiceVersion:
-    return ServiceVersion((), service.callers_request, service.callers_response)
 
 
 def _moved_services(workspace: Workspace, change: Change) -> Iterator[tuple[Move, ServiceSpec, ServiceVersion]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,6 +89,13 @@ def test_both_ways_to_write_a_postgres_address_use_psycopg() -> None:
         assert connect(url, 1.0).url.drivername == "postgresql+psycopg"
 
 
+def test_a_postgres_address_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver is an extra."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(Invalid, match=r"interlock\[postgres\]"):
+        open_store("postgresql://h/d")
+
+
 def test_a_postgres_that_is_not_there_is_unavailable() -> None:
     """The message has the reason, not the password."""
     with pytest.raises(Unavailable) as refused:
@@ -125,6 +133,29 @@ def test_the_log_is_on_and_each_commit_reaches_the_disk(store: SqlStore) -> None
 
 
 # contention
+
+
+def test_turning_on_the_log_waits_for_another_process_that_is_at_it(place: Path) -> None:
+    """SQLite may refuse this one statement without waiting; two that open a fresh file must both succeed."""
+    other = sqlite3.connect(place, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    engine = connect(f"sqlite:///{place}", 0.05)
+    waited: list[str] = []
+
+    @sa.event.listens_for(engine, "connect", insert=True)
+    def let_go_when_waited_for(connection: sqlite3.Connection, _record: object) -> None:
+        def watch(statement: str) -> None:
+            if statement == "BEGIN IMMEDIATE" and other.in_transaction:
+                other.execute("COMMIT")
+                waited.append(statement)
+
+        connection.set_trace_callback(watch)
+
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+    assert waited
+    engine.dispose()
+    other.close()
 
 
 def test_a_writer_that_waited_too_long_is_told(store: SqlStore) -> None:
