@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.world import START, change, workspace
 
 from interlock.domain.changes.cut import cut
 from interlock.domain.gates.verdict import Fail, Judgement, Pass, Undecided
@@ -18,6 +17,7 @@ from interlock.domain.rollout.observation import Seen, ShadowSeen
 from interlock.domain.rollout.position import Order, Position, traffic
 from interlock.domain.rollout.stages import Canary, Promote
 from interlock.domain.rollout.undo import undo
+from support.world import START, change, workspace
 
 SPACE = workspace(better=change(shadow=True))
 PLAN, _ = compile_plan(SPACE, SPACE.changes["better"], cut(SPACE, dict.fromkeys(SPACE.services, "1")))

@@ -1,4 +1,4 @@
-"""A user's system for journeys: a workspace on disk, services that answer, the control plane as a process, callers."""
+"""A user's system for journeys: a workspace on disk, services, the control plane as a process, callers."""
 
 from __future__ import annotations
 

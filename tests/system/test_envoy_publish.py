@@ -137,15 +137,18 @@ def test_requests_under_way_keep_their_pin_until_they_end(envoy: Gateway) -> Non
         r1 = cut(deployed("front", a1), deployed("back", b1, edge=False))
         r2 = cut(deployed("front", a2, "2"), deployed("back", b2, "2", edge=False))
         envoy.plane.publish(route_table(r1, (r2,), {"front": Split(r2.id, 10_000, SEED)}))
-        a2.calls, a2.hang = [(envoy.inner, "/back/y")], threading.Event()
+        held = threading.Event()
+        a2.calls, a2.hang = [(envoy.inner, "/back/y")], held
         answers: list[Any] = []
         asking = threading.Thread(target=lambda: answers.append(envoy.ask("/front/x", key="k").json))
         asking.start()
         eventually(lambda: a2.seen, bool)
+        a2.hang = None  # later requests do not wait
         publishing = threading.Thread(target=envoy.plane.publish, args=(route_table(r1),))
         publishing.start()
         eventually(lambda: envoy.ask("/front/x", key="k").release, lambda release: release == r1.id)
-        a2.hang.set()
+        assert publishing.is_alive()
+        held.set()
         asking.join()
         publishing.join()
         assert (answers[0]["who"], answers[0]["called"][0]["who"]) == ("2", "2")
@@ -153,7 +156,7 @@ def test_requests_under_way_keep_their_pin_until_they_end(envoy: Gateway) -> Non
 
 
 def test_a_killed_envoy_comes_back_with_the_same_table(envoy: Gateway, echo: Echo) -> None:
-    """kill -9, then `ensure`: the snapshot serves again, nothing is published anew, and the counts have a new epoch."""
+    """kill -9, then `ensure`: the snapshot serves again without a publication, and counts have a new epoch."""
     with serving(Echo("second")) as second:
         r1, r2 = cut(deployed("front", echo)), cut(deployed("front", second, "2"))
         table = route_table(r1, (r2,), {"front": Split(r2.id, 5_000, SEED)})
@@ -183,7 +186,7 @@ def test_a_new_control_plane_adopts_the_running_envoy(envoy: Gateway, echo: Echo
 
 
 def test_an_interrupted_publication_is_told_and_mended(envoy: Gateway, echo: Echo) -> None:
-    """When the control plane was killed in between, nobody claims to know what serves; publishing again mends it."""
+    """After a kill in between nobody claims to know what serves; publishing again mends it."""
     r1, r2 = cut(deployed("front", echo)), cut(deployed("front", echo, "2"))
     envoy.plane.publish(route_table(r1))
     envoy.plane._record.write([route_table(r1), route_table(r1, (r2,))])
@@ -256,10 +259,10 @@ def test_what_envoy_rejects_leaves_the_earlier_table_serving(
 
     def broken(table: RouteTable) -> Resources:
         made = translate(table)
-        spoiled = {"clusters": [{"name": ""}], "inner": {"name": "inner", "virtual_hosts": [{"name": "x"}]}}
-        spoiled["edge"] = {**spoiled["inner"], "name": "edge"}  # type: ignore[dict-item] # a deliberate mess
-        value: Any = tuple(spoiled[part]) if part == "clusters" else spoiled[part]
-        return replace(made, **{part: (*made.clusters, *value) if part == "clusters" else value})
+        if part == "clusters":
+            return replace(made, clusters=(*made.clusters, {"name": ""}))
+        nameless = {"name": part, "virtual_hosts": [{"name": "x"}]}
+        return replace(made, edge=nameless) if part == "edge" else replace(made, inner=nameless)
 
     monkeypatch.setattr(plane_module, "translate", broken)
     with pytest.raises(ConfigurationRejected, match=f"rejects the {part}: .*(?i:Domains|Name)"):

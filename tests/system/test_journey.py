@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.journey import Journey, journey
 
 CALLS = "/scoring/score"

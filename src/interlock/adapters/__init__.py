@@ -1,0 +1,1 @@
+"""Things outside: each knows the engine and the domain, never a sibling."""

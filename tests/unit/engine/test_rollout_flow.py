@@ -7,15 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.world import (
-    Declared,
-    ManualClock,
-    SimPlane,
-    SimProbe,
-    change,
-    with_endpoint,
-    workspace,
-)
 
 from interlock.adapters.store.sql import open_store
 from interlock.domain.changes.request import Role
@@ -37,6 +28,15 @@ from interlock.engine.rollouts import (
     start,
 )
 from interlock.kernel.errors import Refused
+from support.world import (
+    Declared,
+    ManualClock,
+    SimPlane,
+    SimProbe,
+    change,
+    with_endpoint,
+    workspace,
+)
 
 
 class World:

@@ -346,14 +346,18 @@ RUNTIME: str = (
 )
 """Lua that every translator needs, once before them; it defines the one local `interlock_lens`."""
 
-_LUA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LUA_WORDS = (
+    "and|break|do|else|elseif|end|false|for|function|goto|if|in|local|nil|not|or|repeat|return|then|true|until"
+    "|while|interlock_lens"
+)
+_LUA_NAME = re.compile(rf"(?!(?:{_LUA_WORDS})$)[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ .-")
 
 
 def translator(name: str, program: Program) -> str:
     """Lua that defines the local function `name(text)`: the translated text, or nil and the reason.
 
-    It must come after RUNTIME in the same chunk. ValueError when `name` is no Lua name.
+    It must come after RUNTIME in the same chunk. ValueError when `name` is no Lua name that is free.
     """
     if not _LUA_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no Lua name")

@@ -53,7 +53,7 @@ class EnvoyDataPlane:
         self._deadline_s = deadline_s
         self._admin = Admin(self._places.admin_socket)
         self._process = Process(self._places, self._admin, concurrency)
-        self._snapshot = Snapshot(directory, self._admin)
+        self._snapshot = Snapshot(directory, self._admin, self._process.log)
         self._captures = Captures(self._places.captures, self._admin)
         self._record = Record(self._places.file("published"))
         self._turn = threading.RLock()

@@ -197,7 +197,8 @@ class Process:
             "--file-flush-interval-msec": "200",
             "--drain-time-s": "5",
         }
-        arguments = [binary, *(word for pair in options.items() for word in pair), "--disable-hot-restart"]
+        arguments = [binary, *(word for pair in options.items() for word in pair)]
+        arguments += ["--disable-hot-restart", "--reject-unknown-dynamic-fields"]
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         opened = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

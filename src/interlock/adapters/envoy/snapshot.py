@@ -1,4 +1,4 @@
-"""The files that Envoy reads, each replaced by an atomic rename, and how Envoy acknowledges a version of them.
+"""The files that Envoy reads, each replaced by an atomic rename, and how Envoy acknowledges them.
 
 The files are also the start-up snapshot: Envoy comes back to the same world with everything else gone. A version
 is the digest of the content; Envoy repeats it in its statistics once it has taken the file, and counts a rejection.
@@ -71,6 +71,9 @@ _WARMING = {
 }
 
 
+_REASON_CHARACTERS = 600
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What Envoy says of a part: the version it took last, and how many it ever rejected."""
@@ -83,9 +86,10 @@ class Taken:
 class Snapshot:
     """The files in one directory."""
 
-    def __init__(self, directory: Path, admin: Admin) -> None:
+    def __init__(self, directory: Path, admin: Admin, log: Path) -> None:
         self._directory = directory
         self._admin = admin
+        self._log = log
 
     def exists(self) -> bool:
         return all(self._path(part).exists() for part in Part)
@@ -112,8 +116,11 @@ class Snapshot:
         version = json.loads(content)["version_info"]
         if before.version == version and self.read(part) == content:
             return False
+        told_before = self._log.stat().st_size
         replace(self._path(part), content)
-        self._await(part, version, before.rejected, deadline_s)
+        seen = self._await(part, version, before.rejected, deadline_s)
+        if seen.rejected > before.rejected:
+            raise ConfigurationRejected(f"Envoy rejects the {part.value}: {self._reason(told_before)}")
         return True
 
     def survey(self) -> dict[Part, Taken]:
@@ -140,7 +147,8 @@ class Snapshot:
     def _path(self, part: Part) -> Path:
         return self._directory / f"{part.value}.json"
 
-    def _await(self, part: Part, version: str, rejected_before: int, deadline_s: float) -> None:
+    def _await(self, part: Part, version: str, rejected_before: int, deadline_s: float) -> Taken:
+        """What Envoy says once it has taken, or rejected, the new file."""
         seen = Taken("", rejected_before, False)
 
         def has_answered() -> bool:
@@ -148,17 +156,18 @@ class Snapshot:
             seen = self.survey()[part]
             return (seen.version == version and not seen.is_warming) or seen.rejected > rejected_before
 
-        answered = wait_until(has_answered, deadline_s)
-        if seen.rejected > rejected_before:
-            raise ConfigurationRejected(f"Envoy rejects the {part.value}: {self._reason(part)}")
-        if not answered:
+        if not wait_until(has_answered, deadline_s):
             raise EnvoyUnaware(f"Envoy did not take the new {part.value} within {deadline_s:g} s")
+        return seen
 
-    def _reason(self, part: Part) -> str:
-        """Why the last version was rejected, in Envoy's words."""
-        dump = json.dumps(self._admin.json("/config_dump"))
-        details = re.findall(r'"error_state": \{.*?"details": ("(?:[^"\\]|\\.)*")', dump)
-        return "; ".join(dict.fromkeys(json.loads(d) for d in details)) or "it gives no reason"
+    def _reason(self, told_before: int) -> str:
+        """Why Envoy rejected the last file. For files it says so in its log alone."""
+        with self._log.open("rb") as log:
+            log.seek(told_before)
+            told = log.read().decode(errors="replace")
+        _, found, reason = told.rpartition("update rejected: ")
+        reason = " ".join(re.split(r"\n\[\d{4}-", reason)[0].split())
+        return reason[-_REASON_CHARACTERS:] if found else f"see {self._log}"
 
 
 def replace(path: Path, content: bytes) -> None:

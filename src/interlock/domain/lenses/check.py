@@ -14,7 +14,6 @@ from typing import assert_never
 
 from interlock.domain.lenses.apply import CASTS, Rejected, apply
 from interlock.domain.lenses.lens import Lens
-from interlock.domain.lenses.loss import unnamed
 from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Scalar, Unit
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.lenses.units import conversion
@@ -34,13 +33,14 @@ _Said = tuple[str, str, str, Severity]
 class _Known:
     """A field as it stands after some ops: what it may hold, and how its number relates to the first contract's.
 
-    `is_constant`: an Add made it, and `field.default` is its only value.
+    `is_constant`: an Add made it, and `field.default` is its only value. `is_mapped`: its unit is not known.
     """
 
     field: Field
     factor: Fraction = Fraction(1)
     offset: Fraction = Fraction(0)
     is_converted: bool = False
+    is_mapped: bool = False
     is_constant: bool = False
 
 
@@ -95,7 +95,7 @@ def _backward(lens: Lens, older: Contract, newer: Contract) -> Iterator[_Said]:
     for wanted in older.fields:
         if wanted.name in fields:
             said = _assignable(fields[wanted.name], wanted)
-            yield from ((c, f"on the way back, {s}", r, how) for c, s, r, how in said)
+            yield from ((c, f"on the way back, {s}", r, how) for c, s, r, how in said if how is Severity.ERROR)
 
 
 def _title(number: int, op: Op) -> str:
@@ -193,6 +193,7 @@ def _unit(op: Unit, fields: _Fields) -> Iterator[_Said]:
         factor=known.factor * ratio,
         offset=known.offset * ratio + Fraction(op.offset),
         is_converted=True,
+        is_mapped=known.is_mapped,
     )
 
 
@@ -206,10 +207,11 @@ def _converted(op: Unit, one: Field) -> tuple[float | None, float | None]:
 
 def _map(op: Map, fields: _Fields) -> Iterator[_Said]:
     known = fields[op.field]
-    if known.field.enum and not op.fallback and (left := unnamed(op, known.field.enum)):
+    sources = tuple(source for source, _ in op.pairs)
+    left = beyond(known.field.enum, (*sources, None))
+    if left and not op.fallback:
         says = f"the map does not name {shown(left)} of `{op.field}`"
         yield "map_incomplete", says, "Add a pair for each, or a fallback.", Severity.ERROR
-    sources = tuple(source for source, _ in op.pairs)
     if known.field.enum and (stray := beyond(sources, (*known.field.enum, None))):
         says = f"the map names {shown(stray)}, which `{op.field}` never is"
         yield "map_stray", says, "Check the spelling, or remove the pair.", Severity.WARNING
@@ -220,11 +222,10 @@ def _map(op: Map, fields: _Fields) -> Iterator[_Said]:
         type=_type_of(targets),
         enum=(*targets, *((None,) if has_null else ())),
         nullable=has_null or None in targets,
-        unit="",
         minimum=None,
         maximum=None,
     )
-    fields[op.field] = _Known(field, is_converted=True)
+    fields[op.field] = _Known(field, is_mapped=True)
 
 
 def _assignable(known: _Known, wanted: Field) -> Iterator[_Said]:
@@ -245,15 +246,14 @@ def _assignable(known: _Known, wanted: Field) -> Iterator[_Said]:
 def _same_unit(known: _Known, wanted: Field) -> Iterator[_Said]:
     name, source, target = wanted.name, known.field.unit, wanted.unit
     expected = conversion(source, target)
-    if expected is None or (known.is_converted and not source):
-        if not known.is_converted:
-            says = (
-                f"`{name}` is in {source or 'no stated unit'}, and the contract wants {target or 'no stated unit'}"
-            )
-            yield "unit_misfit", says, "Add a unit op, or state the unit.", Severity.ERROR
-        else:
-            says = f"the factor of `{name}` from {source or '?'} to {target or '?'} cannot be checked"
-            yield "unit_unknown", says, "Check it by hand.", Severity.WARNING
+    if known.is_mapped and not (known.is_converted or target):
+        return
+    if known.is_mapped or (known.is_converted and (expected is None or not source)):
+        says = f"whether `{name}` goes from {source or '?'} to {target or '?'} rightly cannot be checked"
+        yield "unit_unknown", says, "Check it by hand.", Severity.WARNING
+    elif expected is None:
+        says = f"`{name}` is in {source or 'no stated unit'}, and the contract wants {target or 'no stated unit'}"
+        yield "unit_misfit", says, "Add a unit op, or state the unit.", Severity.ERROR
     elif not _is_near(known.factor, expected[0]) or not _is_near(known.offset, expected[1]):
         says = f"`{name}` is multiplied by {known.factor}{_plus(known.offset)}"
         right = f"{source or 'no unit'} to {target or 'no unit'} is {expected[0]}{_plus(expected[1])}"

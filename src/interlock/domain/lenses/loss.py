@@ -25,7 +25,7 @@ from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Program, Renam
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.lenses.trace import Trace, traces
 from interlock.domain.schemas.contract import Contract, Field
-from interlock.domain.schemas.diff import beyond, interval, limits, shown
+from interlock.domain.schemas.diff import interval, limits, shown
 from interlock.domain.schemas.scalars import double, equal_json, identity, misfit
 
 Direction = Literal["forward", "backward", "rollback"]
@@ -342,8 +342,3 @@ def _same(row: Mapping[str, Any], returned: Mapping[str, Any], name: str) -> boo
 
 def _written(row: Mapping[str, Any], name: str) -> str:
     return repr(row[name]) if name in row else "nothing"
-
-
-def unnamed(op: Map, values: Iterable[Scalar]) -> tuple[Scalar, ...]:
-    """Those of `values` that no pair names; null passes a map, so it never counts."""
-    return tuple(v for v in beyond(values, (source for source, _ in op.pairs)) if v is not None)

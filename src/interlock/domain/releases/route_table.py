@@ -33,7 +33,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """`share_bp` of the baseline's replayable requests are copied to the candidate, whose answers are not served."""
+    """`share_bp` of the baseline's replayable requests are copied to the candidate; its answers are not served."""
 
     candidate: str
     share_bp: int

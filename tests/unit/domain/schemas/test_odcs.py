@@ -88,7 +88,7 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "contract.bound_invalid": document(
         {"name": "a", "logicalType": "number", "logicalTypeOptions": {"minimum": "0"}}
     ),
-    "contract.options_invalid": document({"name": "a", "logicalType": "number", "logicalTypeOptions": []}),
+    "contract.options_invalid": document({"name": "a", "logicalType": "number", "logicalTypeOptions": ["minimum"]}),
     "contract.bounds_empty": document(
         {"name": "a", "logicalType": "number", "logicalTypeOptions": {"minimum": 2, "maximum": 1}}
     ),

@@ -1,0 +1,144 @@
+"""What a team would type, done by program: plan, approve in each role, start, watch the evidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from demo.figures import ChangeStory
+from demo.load import Load
+from demo.records import Record
+from interlock.cli.api import Api
+from interlock.cli.rollouts import lines
+
+LOOK_S = 0.5
+
+
+@dataclass
+class Conductor:
+    """One control plane, spoken to over its HTTP API, as whoever is asked for."""
+
+    workspace: Path
+    load: Load
+    console: Console
+
+    def api(self, person: str = "") -> Api:
+        return Api(self.workspace, person or None)
+
+    def carry_out(self, change: str, sponsor: str) -> ChangeStory:
+        """Plan and approve `change`, roll it out, and watch it to its end."""
+        self._approve(change)
+        rollout = self.api(sponsor).post("/rollouts", {"change": change})
+        self._watch(rollout["id"])
+        return self._story(rollout["id"])
+
+    def _approve(self, change: str) -> None:
+        view = self.api().post(f"/changes/{change}/plan")
+        self.console.rule(f"[bold]{change}[/]: {view['why']}")
+        for number, stage in enumerate(view["stages"]):
+            self.console.print(f"  {number}. {stage['kind']}: {stage['does']}", highlight=False)
+        for loss in view["losses"]:
+            if loss["effect"] != "exact":
+                says = f"  {loss['field']} ({loss['direction']}, {loss['effect']}): {loss['says']}"
+                self.console.print(says, style="yellow", highlight=False)
+        while view["missing"]:
+            wanted = view["missing"][0]
+            person = wanted["holders"][0]
+            view = self.api(person).post(
+                f"/changes/{change}/approvals", {"role": wanted["role"], "digest": view["digest"]}
+            )
+            self.console.print(f"  {person} approves {view['digest'][:19]} as {wanted['role']}", highlight=False)
+
+    def _watch(self, rollout: str) -> None:
+        with Live(console=self.console, refresh_per_second=4, auto_refresh=self.console.is_terminal) as live:
+            told = ""
+            while True:
+                status = self.api().get("/status")
+                view = next(r for r in status["rollouts"] if r["id"] == rollout)
+                shown = "\n".join([*lines(status), *self._traffic(view)])
+                if self.console.is_terminal:
+                    live.update(Text(shown))
+                elif (now := _headline(view)) != told:
+                    told = now
+                    self.console.print(now, highlight=False)
+                if view["phase"] == "finished":
+                    return
+                time.sleep(LOOK_S)
+
+    def _traffic(self, view: dict[str, Any]) -> Iterator[str]:
+        records = self.load.records()
+        recent = [r for r in records[-2_000:] if r.at > time.time() - 5]
+        share = sum(r.release == view["candidate"] for r in recent) / max(1, len(recent))
+        yield f"  {len(records)} requests so far, {sum(r.is_failed for r in records)} failed, "
+        yield f"  {sum(r.is_mixed for r in records)} mixed; candidate's share of the last 5 s: {share:.1%}"
+
+    def _story(self, rollout: str) -> ChangeStory:
+        view = self.api().get(f"/rollouts/{rollout}")
+        return ChangeStory(
+            name=view["change"],
+            outcome=view["outcome"],
+            baseline=view["baseline"],
+            candidate=view["candidate"],
+            started=_seconds(view["started_at"]),
+            ended=_seconds(view["timeline"][-1]["at"]),
+            timeline=[
+                {"at": _seconds(e["at"]), "what": _what(e), "because": e["because"]} for e in view["timeline"]
+            ],
+            verdicts=self._verdicts(rollout),
+        )
+
+    def _verdicts(self, rollout: str) -> list[dict[str, Any]]:
+        """Each gate's last verdict, from the last receipt of each series."""
+        kept = [r["receipt"] for r in self.api().get(f"/rollouts/{rollout}/receipts")]
+        last = {r["subject"]["series"]: r["judgement"]["reports"] for r in kept}
+        return [
+            {
+                "gate": report["gate"] + (" (shadow)" if series.endswith("/shadow") else ""),
+                "verdict": report["verdict"]["kind"],
+                "because": report["verdict"]["because"],
+            }
+            for series, reports in sorted(last.items())
+            for report in reports
+        ]
+
+    def audit(self) -> dict[str, Any]:
+        """The control plane's own verification of its chain."""
+        verified: dict[str, Any] = self.api().get("/audit/verification")
+        return verified
+
+    def routes_are_calm(self, records: list[Record]) -> bool:
+        """Whether the last second was served by one release."""
+        recent = {r.release for r in records if r.at > time.time() - 1}
+        return len(recent) == 1
+
+
+def _headline(view: dict[str, Any]) -> str:
+    state = view["outcome"] or view["phase"]
+    return f"  {state}, {view['weight_bp'] / 100:g} % candidate: {view['because'][:140]}"
+
+
+def _what(entry: dict[str, Any]) -> str:
+    kind = entry["facts"].get("kind")
+    return entry["kind"] + (f" ({kind})" if kind else "")
+
+
+def _seconds(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp()
+
+
+@contextmanager
+def waiting(console: Console, for_what: str) -> Iterator[None]:
+    """Say how long something took."""
+    began = time.monotonic()
+    with console.status(for_what):
+        yield
+    console.print(f"{for_what}: {time.monotonic() - began:.1f} s", highlight=False)

@@ -1,0 +1,154 @@
+"""What each op does to a record, and what it rejects."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from interlock.domain.lenses.apply import MAX_DEPTH, Rejected, apply, compile_program, translate_text
+from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Unit
+from interlock.domain.lenses.reverse import reversed_ops
+from interlock.domain.schemas.scalars import equal_json
+from interlock.kernel.errors import Invalid
+
+CARRIERS = Map("c", (("UA", "United"), ("B6", "JetBlue"), (1, "one"), (True, "yes")))
+
+TRANSLATED: list[tuple[Op, dict[str, Any], dict[str, Any]]] = [
+    (Rename("a", "b"), {"x": 1, "a": 2, "y": 3}, {"x": 1, "b": 2, "y": 3}),
+    (Rename("a", "a"), {"a": 2}, {"a": 2}),
+    (Rename("a", "b"), {"b": 2}, {"b": 2}),
+    (Add("a", None), {}, {"a": None}),
+    (Add("a", 1), {"a": 2}, {"a": 2}),
+    (Drop("a", 1), {"a": 2, "b": [1]}, {"b": [1]}),
+    (Unit("a", 60, integer=True), {"a": 1.5}, {"a": 90}),
+    (Unit("a", 1, 60, integer=True), {"a": 90}, {"a": 2}),
+    (Unit("a", 1, 60, integer=True), {"a": 150}, {"a": 2}),
+    (Unit("a", 9, 5, 32.0), {"a": 100}, {"a": 212.0}),
+    (Unit("a", 60), {"a": None}, {"a": None}),
+    (CARRIERS, {"c": "UA"}, {"c": "United"}),
+    (CARRIERS, {"c": 1.0}, {"c": "one"}),
+    (CARRIERS, {"c": True}, {"c": "yes"}),
+    (CARRIERS, {"c": None}, {"c": None}),
+    (Map("c", ((None, "none"),)), {"c": None}, {"c": "none"}),
+    (Map("c", (("a", 1),), ("other",)), {"c": [7]}, {"c": "other"}),
+    (Map("c", (("a", 1), ("a", 2))), {"c": "a"}, {"c": 1}),
+    (Cast("a", "integer", "string"), {"a": -5.0}, {"a": "-5"}),
+    (Cast("a", "string", "integer"), {"a": "+007"}, {"a": 7}),
+    (Cast("a", "number", "integer"), {"a": 5.0}, {"a": 5}),
+    (Cast("a", "integer", "number"), {"a": 2**60}, {"a": 2**60}),
+    (Cast("a", "boolean", "string"), {"a": True}, {"a": "true"}),
+    (Cast("a", "string", "boolean"), {"a": "false"}, {"a": False}),
+    (Cast("a", "boolean", "integer"), {"a": True}, {"a": 1}),
+    (Cast("a", "integer", "boolean"), {"a": 0.0}, {"a": False}),
+]
+
+
+@pytest.mark.parametrize(("op", "record", "expected"), TRANSLATED)
+def test_an_op_translates_as_documented(op: Op, record: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The result has the value and the JSON type, and keys keep their order."""
+    translated = apply((op,), record)
+    assert equal_json(translated, expected)
+    assert list(translated) == list(expected)
+
+
+REJECTED: list[tuple[Op, Any]] = [
+    (Unit("a", 60), True),
+    (Unit("a", 60), "5"),
+    (Unit("a", 60), float("nan")),
+    (Unit("a", 60), 10**400),
+    (Unit("a", 60), 1e308),
+    (Unit("a", 60, integer=True), 2**53),
+    (Unit("a", 60), {"b": 1}),
+    (Map("a", (("x", 1),)), "y"),
+    (Map("a", ((1, "x"),)), True),
+    (Map("a", ((1, "x"),)), [1]),
+    (Cast("a", "integer", "string"), 1.5),
+    (Cast("a", "integer", "string"), 10**15),
+    (Cast("a", "integer", "string"), True),
+    (Cast("a", "string", "integer"), " 7"),
+    (Cast("a", "string", "integer"), "٧"),
+    (Cast("a", "string", "integer"), "7\n"),
+    (Cast("a", "string", "integer"), "1" * 16),
+    (Cast("a", "string", "integer"), 7),
+    (Cast("a", "number", "integer"), 2**53),
+    (Cast("a", "number", "integer"), 0.5),
+    (Cast("a", "integer", "number"), 0.5),
+    (Cast("a", "string", "boolean"), "True"),
+    (Cast("a", "boolean", "string"), 1),
+    (Cast("a", "boolean", "integer"), 1),
+    (Cast("a", "integer", "boolean"), True),
+    (Cast("a", "integer", "boolean"), 2),
+    (Cast("a", "number", "string"), 1),
+]
+
+
+@pytest.mark.parametrize(("op", "value"), REJECTED)
+def test_a_value_without_counterpart_is_rejected_by_field_and_rule(op: Op, value: Any) -> None:
+    """The rejection is the caller's to correct; it names the field, and never the value."""
+    with pytest.raises(Rejected) as caught:
+        apply((op,), {"a": value})
+    assert isinstance(caught.value, Invalid)
+    assert (caught.value.code, caught.value.field) == ("lens.rejected", "a")
+    assert str(caught.value) == f"`a` {caught.value.reason}"
+
+
+def test_a_rename_onto_a_field_that_is_there_is_rejected() -> None:
+    """Neither of two values is silently lost."""
+    with pytest.raises(Rejected, match="`b` is there already"):
+        apply((Rename("a", "b"),), {"a": 1, "b": 2})
+
+
+def test_a_compiled_program_serves_many_records() -> None:
+    """The program is prepared once, and no record sees another."""
+    run = compile_program((Rename("a", "b"), Unit("b", 60, integer=True), Add("w", 1)))
+    assert [run({"a": n}) for n in range(3)] == [{"b": 60 * n, "w": 1} for n in range(3)]
+
+
+def test_a_program_is_turned_around_op_by_op() -> None:
+    """Each op has its inverse, in reverse order; an offset changes its sign and scale."""
+    program = (
+        Rename("a", "b"),
+        Unit("b", 9, 5, 32.0),
+        Add("w", 1),
+        Drop("t", ""),
+        Cast("h", "string", "integer"),
+        Map("c", (("x", 1), ("y", 1)), ("z",)),
+    )
+    assert reversed_ops(program) == (
+        Map("c", ((1, "x"), (1, "y"))),
+        Cast("h", "integer", "string"),
+        Add("t", ""),
+        Drop("w", 1),
+        Unit("b", 5, 9, -160 / 9),
+        Rename("b", "a"),
+    )
+    assert reversed_ops((Unit("a", -2, 3),)) == (Unit("a", -3, 2),)
+
+
+def test_bodies_are_objects_or_arrays_of_objects() -> None:
+    """A body is translated whole; numbers too large for doubles stay exact integers."""
+    program = (Rename("a", "b"),)
+    assert translate_text(program, '{"a": 12345678901234567890}') == '{"b":12345678901234567890}'
+    assert json.loads(translate_text(program, '[{"a": [1]}, {}]')) == [{"b": [1]}, {}]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("7", "neither an object nor"),
+        ("[{}, 1]", "neither an object nor"),
+        ("{", "not valid JSON"),
+        ("{} x", "not valid JSON"),
+        ('{"a": NaN}', "range of doubles"),
+        ('{"a": 1e999}', "range of doubles"),
+        ('{"a": {"b": 1, "\\u0062": 2}}', "names a key twice"),
+        ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nests deeper"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_a_body_that_is_ambiguous_or_no_json_is_rejected(text: str, why: str) -> None:
+    """Nothing is guessed about a body that readers could take in two ways."""
+    with pytest.raises(Rejected, match=why):
+        translate_text((), text)

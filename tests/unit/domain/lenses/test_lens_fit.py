@@ -1,0 +1,133 @@
+"""A lens is run over the fields of its contracts before it is run over records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from interlock.domain.lenses.check import fit
+from interlock.domain.lenses.lens import Lens
+from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Unit
+from interlock.domain.schemas.contract import Contract, Field
+
+OLDER = Contract(
+    "flights",
+    "1",
+    (
+        Field("dep_delay", "integer", unit="min", nullable=True),
+        Field("carrier", "string", enum=("UA", "B6")),
+        Field("tailnum", "string"),
+        Field("hour", "string"),
+    ),
+)
+NEWER = Contract(
+    "flights",
+    "2",
+    (
+        Field("departure_delay", "integer", unit="s", nullable=True),
+        Field("carrier", "string", enum=("United", "JetBlue")),
+        Field("hour", "integer"),
+        Field("wind_speed", "number", nullable=True),
+    ),
+)
+OPS: tuple[Op, ...] = (
+    Rename("dep_delay", "departure_delay"),
+    Unit("departure_delay", 60, integer=True),
+    Map("carrier", (("UA", "United"), ("B6", "JetBlue"))),
+    Drop("tailnum", ""),
+    Cast("hour", "string", "integer"),
+    Add("wind_speed", None),
+)
+
+
+def codes(*ops: Op, older: Contract = OLDER, newer: Contract = NEWER) -> list[str]:
+    return [f.code for f in fit(Lens("flights", "1", "2", ops, "lens.yaml:1"), older, newer)]
+
+
+def instead(index: int, *ops: Op) -> tuple[Op, ...]:
+    return (*OPS[:index], *ops, *OPS[index + 1 :])
+
+
+def test_a_lens_that_fits_has_no_findings() -> None:
+    """Names, types, units, enums and defaults agree in both directions."""
+    assert codes(*OPS) == []
+
+
+MISFITS: dict[str, tuple[tuple[Op, ...], str]] = {
+    "op on a field that is not there": (instead(1, Unit("dep_delay", 60, integer=True)), "lens.field_unknown"),
+    "rename onto a field": (instead(0, Rename("dep_delay", "hour")), "lens.field_taken"),
+    "add of a field that is there": ((*OPS, Add("hour", 1)), "lens.field_taken"),
+    "field left over": (instead(3), "lens.field_left_over"),
+    "field lacking": (instead(5), "lens.field_lacking"),
+    "wrong factor": (instead(1, Unit("departure_delay", 3600, integer=True)), "lens.unit_misfit"),
+    "factor upside down": (instead(1, Unit("departure_delay", 1, 60, integer=True)), "lens.unit_misfit"),
+    "offset where there is none": (instead(1, Unit("departure_delay", 60, 1, 1.0, True)), "lens.unit_misfit"),
+    "unit forgotten": (instead(1), "lens.unit_misfit"),
+    "unit of text": ((*OPS, Unit("carrier", 60)), "lens.type_misfit"),
+    "number where an integer is wanted": (instead(1, Unit("departure_delay", 60)), "lens.type_misfit"),
+    "zero factor": (instead(1, Unit("departure_delay", 0)), "lens.factor_invalid"),
+    "value not mapped": (instead(2, Map("carrier", (("UA", "United"),))), "lens.map_incomplete"),
+    "value mapped outside": (instead(2, Map("carrier", (("UA", "United"), ("B6", "jetBlue")))), "lens.enum_misfit"),
+    "value mapped to another type": (instead(2, Map("carrier", (("UA", 1), ("B6", 2)))), "lens.type_misfit"),
+    "map forgotten": (instead(2), "lens.enum_misfit"),
+    "cast from another type": (instead(4, Cast("hour", "boolean", "integer")), "lens.type_misfit"),
+    "cast that does not exist": (instead(4, Cast("hour", "string", "number")), "lens.cast_unknown"),
+    "cast forgotten": (instead(4), "lens.type_misfit"),
+    "default of another type": (instead(5, Add("wind_speed", "none")), "lens.default_misfit"),
+    "default of the way back is null": (instead(3, Drop("tailnum", None)), "lens.default_misfit"),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_a_lens_that_does_not_fit_says_why(misfit: str) -> None:
+    """Every kind of misfit is a blocking finding at the lens, with a remedy."""
+    ops, code = MISFITS[misfit]
+    findings = fit(Lens("flights", "1", "2", ops, "lens.yaml:1"), OLDER, NEWER)
+    found = [f for f in findings if f.code == code]
+    assert found
+    assert all(f.is_blocking and f.remedy and f.where == "lens.yaml:1" for f in found)
+
+
+def test_an_unknown_field_is_named_with_what_there_is() -> None:
+    """The finding tells the op by number and kind, and suggests the nearest field at that point."""
+    lens = Lens("flights", "1", "2", instead(1, Unit("departure_dely", 60, integer=True)))
+    finding = next(f for f in fit(lens, OLDER, NEWER) if f.code == "lens.field_unknown")
+    assert finding.says == "op 2 (unit): `departure_dely` does not exist at this point"
+    assert finding.remedy == "Did you mean 'departure_delay'?"
+
+
+def narrowed(**change: object) -> Contract:
+    first, *rest = NEWER.fields
+    return replace(NEWER, fields=(replace(first, **change), *rest))  # type: ignore[arg-type]  # fields of Field
+
+
+def test_null_absence_and_bounds_must_be_allowed_by_the_newer_version() -> None:
+    """What may arrive and is not declared is found; bounds are only warned of."""
+    optional = replace(OLDER, fields=(replace(OLDER.fields[0], required=False), *OLDER.fields[1:]))
+    assert codes(*OPS, newer=narrowed(nullable=False)) == ["lens.null_misfit"]
+    assert codes(*OPS, older=optional) == ["lens.presence_misfit"]
+    assert codes(*OPS, newer=narrowed(minimum=0)) == ["lens.bounds_misfit"]
+    bounded = replace(OLDER, fields=(replace(OLDER.fields[0], minimum=0, maximum=10), *OLDER.fields[1:]))
+    assert codes(*OPS, older=bounded, newer=narrowed(minimum=0, maximum=600)) == []
+
+
+def test_what_cannot_be_checked_is_a_warning() -> None:
+    """A factor between units that the table does not have, and a mapped value that never occurs."""
+    older = replace(OLDER, fields=(replace(OLDER.fields[0], unit="fortnight"), *OLDER.fields[1:]))
+    stray = Map("carrier", (("UA", "United"), ("B6", "JetBlue"), ("DL", "United")))
+    assert codes(*OPS, older=older) == ["lens.unit_unknown"]
+    assert codes(*instead(2, stray)) == ["lens.map_stray"]
+    steps = Contract("c", "1", (Field("a", "integer"),)), Contract("c", "2", (Field("a", "integer", unit="s"),))
+    assert codes(Map("a", ((1, 60),)), older=steps[0], newer=steps[1]) == ["lens.unit_unknown"]
+    assert codes(Unit("a", 60, integer=True), older=steps[0], newer=steps[1]) == ["lens.unit_unknown"]
+
+
+def test_temperatures_are_checked_with_their_offset() -> None:
+    """Celsius to Fahrenheit is 9/5 plus 32, and nothing else."""
+    older = Contract("w", "1", (Field("t", "number", unit="Cel"),))
+    newer = Contract("w", "2", (Field("t", "number", unit="[degF]"),))
+    assert codes(Unit("t", 9, 5, 32.0), older=older, newer=newer) == []
+    assert codes(Unit("t", 9, 5), older=older, newer=newer) == ["lens.unit_misfit"]
+    steps = (Unit("t", 1, 1, 273.15), Unit("t", 9, 5, -459.67))
+    assert codes(*steps, older=older, newer=newer) == []
