@@ -188,7 +188,7 @@ def _time_to_pass(seed: int, weight: float, blocks: int) -> float | None:
 
 
 def cost(seed: int) -> dict[str, float]:
-    """Median and 95th percentile of the milliseconds of one absorb, and the median of one judgement, with three gates."""
+    """Milliseconds with three gates: median and 95th percentile of one absorb, median of one judgement."""
     absorbing, judging, state = [], [], begin(GATES)
     for block in rollout(NO_DIFFERENCE, seed):
         start = time.perf_counter()

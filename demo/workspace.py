@@ -21,6 +21,6 @@ def render(target: Path, addresses: Mapping[str, str], models: Path) -> Path:
         written = target / source.relative_to(TEMPLATE)
         written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(Template(source.read_text()).substitute(addresses))
-    for model in sorted(models.glob("*.joblib")):
+    for model in sorted(models.glob("delay-*.json")):
         shutil.copy(model, target / "models" / model.name)
     return target

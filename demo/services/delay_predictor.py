@@ -12,7 +12,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import sklearn
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -45,8 +44,6 @@ def predict(model: DelayModel, known: Winds, features: dict[str, Any]) -> dict[s
 
 
 def route(folder: Path, version: str) -> Route:
-    # One row at a time, a check of the row costs more than the prediction; the contract keeps NaN out.
-    sklearn.set_config(assume_finite=True, skip_parameter_validation=True)
     model = load_model(folder, version)
     known = winds() if version == "3" else {}
 

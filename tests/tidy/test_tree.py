@@ -17,7 +17,7 @@ LONGEST_FUNCTION = 70
 LONGEST_FILE = 700
 VAGUE = {"util", "utils", "helper", "helpers", "common", "misc", "base", "manager", "processor"}
 RETIRED = re.compile(r"\b(control_group|treatment|blue_green|old_version|new_version)\b")
-LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX)\b|NotImplementedError")
+LEFTOVER = re.compile(r"\b(TO[D]O|FIX[M]E|X[X]X)\b|NotImplemented[E]rror")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root|home)/[a-z]")
 REGISTRY = re.compile(r"py[p]i\.org|python[h]osted|registry\.np[m]js|deb\.deb[i]an")
 

@@ -57,20 +57,13 @@ def test_flights_are_those_that_arrived_in_the_order_they_left(flights: Flights)
     assert np.isnan(flights.wind_speed).mean() < 0.02
 
 
-def errors_of(flights: Flights, models: Path, version: str) -> np.ndarray:
-    later = slice(flights.first_of(train.TRAINING_ENDS), None)
-    predicted = load_model(models, version).regressor.predict(train.matrix(flights, version)[later])
-    found: np.ndarray = np.abs(predicted - flights.arr_delay[later])
-    return found
-
-
 def test_version_3_is_as_good_as_version_1_and_version_2_is_clearly_worse(flights: Flights, models: Path) -> None:
     """On the months that no model saw; version 2's predictions are plausible minutes nonetheless."""
-    first, second, third = (errors_of(flights, models, version).mean() for version in "123")
+    first, second, third = (train.errors(load_model(models, version), flights).mean() for version in "123")
     assert 0.97 * first < third < first
     assert second > 1.7 * first
-    served = load_model(models, "2").regressor.predict(train.matrix(flights, "2")[::50])
-    assert -60 < served.min() < served.max() < 180
+    served = [load_model(models, "2").of_row(row) for row in train.matrix(flights, "2")[::200].tolist()]
+    assert -60 < min(served) < max(served) < 180
 
 
 def test_the_only_difference_of_version_2_is_how_it_read_seconds() -> None:
@@ -99,6 +92,20 @@ def test_a_service_builds_the_row_that_its_model_was_trained_on(
             features["wind_speed"] = known.get((features["origin"], features["time_hour"]))
         built = model.row_1(features) if version == "1" else model.row_2(features)
         assert np.allclose(np.array(built, dtype=np.float32), rows[i]), i
+
+
+def test_a_model_without_scikit_learn_answers_as_it_did_with_it(
+    flights: Flights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The JSON trees give the library's predictions, to within what single precision can tell apart."""
+    fitted: list[Any] = []
+    keep = train.tree_of
+    monkeypatch.setitem(train.RECIPES, "3", train.Recipe(rows=2_000, trees=12, learning_rate=0.2, with_wind=True))
+    monkeypatch.setattr(train, "tree_of", lambda tree, rate: fitted.append(tree) or keep(tree, rate))
+    model, _ = train.fit(flights, "3")
+    rows = train.matrix(flights, "3")[::5_003]
+    expected = model.start + 0.2 * sum(tree.predict(rows)[:, 0] for tree in fitted)
+    assert np.allclose([model.of_row(row) for row in rows.tolist()], expected, atol=1e-4)
 
 
 def test_the_lens_only_loses_what_version_2_dropped(flights: Flights, workspace: Workspace) -> None:

@@ -5,6 +5,8 @@ with a closed set of values (an enum, a boolean) are settled by trying each valu
 a unit conversion without rounding is recomputed (the last bits may differ), one to whole numbers is exact
 if it makes numbers larger and loses what is finer otherwise; maps that join values lose their difference.
 
+Rejected means that the lens refuses some declared values, or that the contract on the other side does.
+
 Rollback speaks of records that were written natively in the newer version after the cut-over: what the way
 back loses of them, what it has to fabricate, and which it rejects. Records kept from before lose nothing.
 
@@ -140,10 +142,11 @@ def _tried(trace: Trace, values: Iterable[Scalar], wanted: Field) -> Iterator[_S
         except Rejected:
             rejected.append(value)
             continue
+        returned = _returned(back, there, trace)
         if misfit(there[str(trace.target)], wanted):
             rejected.append(value)
-        elif not _returns(back, there, trace, value):
-            (recomputed if _is_near(back, there, trace, value) else lost).append(value)
+        elif not equal_json(returned, value):
+            (recomputed if _is_near(returned, value) else lost).append(value)
     name = trace.source
     if rejected:
         yield "rejected", f"`{name}` with the value {shown(rejected)} cannot be translated"
@@ -154,21 +157,15 @@ def _tried(trace: Trace, values: Iterable[Scalar], wanted: Field) -> Iterator[_S
 
 
 def _returned(back: Program, there: Mapping[str, Any], trace: Trace) -> Any:
+    """What comes back of a value; something that equals no JSON value when it is rejected on the way."""
     try:
         return apply(back, there).get(str(trace.source))
     except Rejected:
-        return _NOTHING
+        return Rejected
 
 
-_NOTHING = object()
-
-
-def _returns(back: Program, there: Mapping[str, Any], trace: Trace, value: Scalar) -> bool:
-    return equal_json(_returned(back, there, trace), value)
-
-
-def _is_near(back: Program, there: Mapping[str, Any], trace: Trace, value: Scalar) -> bool:
-    came, went = double(_returned(back, there, trace)), double(value)
+def _is_near(returned: Any, value: Scalar) -> bool:
+    came, went = double(returned), double(value)
     return came is not None and went is not None and abs(came - went) <= _NEARLY * max(1.0, abs(went))
 
 
@@ -185,7 +182,7 @@ def _by_rule(trace: Trace, given: Field) -> Iterator[_Said]:
                 yield from _unit(op, str(trace.source), is_whole)
                 is_whole = op.integer
             case Map():
-                yield from _map(op, str(trace.source))
+                yield from _map(op, given)
             case Cast(_, source, target):
                 is_whole = target == "integer"
                 yield from _CAST_SAYS.get((source, target), ())
@@ -226,20 +223,23 @@ def _unit(op: Unit, name: str, is_whole: bool) -> Iterator[_Said]:
         yield "recomputed", f"`{name}` is converted ({how}), and its last digits may differ"
 
 
-def _map(op: Map, name: str) -> Iterator[_Said]:
+def _map(op: Map, given: Field) -> Iterator[_Said]:
+    name = given.name
     if op.fallback:
         yield "lost", f"`{name}` becomes {shown(op.fallback)} for every value that the map does not name"
     else:
         yield "rejected", f"`{name}` is translated for {len(op.pairs)} values, and others are rejected"
-    if joined := _joined(op):
+    if joined := _joined(op, given.nullable):
         yield "lost", f"several values of `{name}` become {shown(joined)}, and only one of them comes back"
 
 
-def _joined(op: Map) -> tuple[Scalar, ...]:
-    """Targets that more than one distinct source becomes."""
+def _joined(op: Map, has_null: bool) -> tuple[Scalar, ...]:
+    """Targets that more than one distinct source becomes; a null that no pair names stays null."""
     sources: dict[tuple[str, Any], Scalar] = {}
     for source, target in op.pairs:
         sources.setdefault(identity(source), target)
+    if has_null:
+        sources.setdefault(identity(None), None)
     seen: dict[tuple[str, Any], int] = {}
     for target in sources.values():
         seen[identity(target)] = seen.get(identity(target), 0) + 1
@@ -276,7 +276,7 @@ def _is_lossy(op: Op) -> bool:
         case Unit():
             return not _is_exact(op, True)
         case Map():
-            return bool(op.fallback or _joined(op))
+            return bool(op.fallback or _joined(op, False))
         case Cast(_, source, target):
             return (source, target) in _CAST_SAYS
         case Add() | Drop():

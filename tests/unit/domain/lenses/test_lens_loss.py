@@ -125,6 +125,12 @@ ONE_FIELD: list[tuple[Op, Field, Field, list[str]]] = [
         Field("a", "string", nullable=True),
         ["lost"],
     ),
+    (
+        Map("a", (("x", None),)),
+        Field("a", "string", nullable=True),
+        Field("a", "string", nullable=True),
+        ["rejected", "lost"],
+    ),
     (Rename("a", "a"), Field("a", "string", nullable=True), A, ["rejected"]),
     (Rename("a", "a"), Field("a", "string", required=False), A, ["rejected"]),
     (Rename("a", "a"), A, Field("a", "string", enum=("x",)), ["rejected"]),
