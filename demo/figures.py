@@ -71,7 +71,7 @@ class ChangeFigures:
     bad_answers: answers of the candidate that users saw and that failed or were off by more than
     `bad_above_min`; expected_bad_answers: as many as the baseline's rate would have given in the same time;
     replayed: answers of the baseline to requests that the candidate had failed; seconds_to_last_candidate_request:
-    from the first bad answer, None when the candidate stayed or no answer was bad.
+    from the first bad answer, None when it was promoted or no answer was bad.
     """
 
     name: str
@@ -159,7 +159,7 @@ def change_figures(records: Sequence[Record], story: ChangeStory) -> ChangeFigur
         bad_above_min=BAD_ABOVE_MIN,
         bad_answers=arms[0].bad,
         expected_bad_answers=round(rate * arms[0].requests, 1),
-        seconds_to_last_candidate_request=seconds_to_last(candidate, story),
+        seconds_to_last_candidate_request=seconds_to_last(records, story),
         exposure=exposure_of(within, story),
         candidate=arms[0],
         baseline=arms[1],
@@ -175,12 +175,15 @@ def side_by_side(candidate: Sequence[Record], baseline: Sequence[Record]) -> Spa
     return max(candidate[0].at, baseline[0].at), min(candidate[-1].at, baseline[-1].at)
 
 
-def seconds_to_last(candidate: Sequence[Record], story: ChangeStory) -> float | None:
-    """From the first bad answer of the candidate to its last request; None when it served to the end."""
-    first_bad = next((r for r in candidate if is_bad(r)), None)
-    if first_bad is None or candidate[-1].at > story.ended - 1:
+def seconds_to_last(records: Sequence[Record], story: ChangeStory) -> float | None:
+    """From the first bad answer of the candidate to its last request, also one after the change ended; None
+    when it was promoted, because then it serves on.
+    """
+    answered = [r for r in records if r.release == story.candidate and r.at >= story.started]
+    first_bad = min((r.at + r.latency_ms / 1000 for r in answered if is_bad(r)), default=None)
+    if first_bad is None or story.outcome == "promoted":
         return None
-    return round(max(0.0, candidate[-1].at - (first_bad.at + first_bad.latency_ms / 1000)), 3)
+    return round(max(0.0, max(r.at for r in answered) - first_bad), 3)
 
 
 def exposure_of(within: Sequence[Record], story: ChangeStory) -> Series:

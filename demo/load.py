@@ -32,7 +32,7 @@ import uvloop
 
 from demo.flights import Flights, open_parsed
 from demo.http1 import Answer, Client
-from demo.records import Record, read_records, to_line
+from demo.records import Record, RecordFile, to_line
 
 REPLAY_FROM, REPLAY_START_BEFORE = "2013-05-01", "2013-11-01"
 MIX = (("delay-predictor", "/predict", 0.60), ("rebooking", "/decide", 0.25), ("ops-board", "/board", 0.15))
@@ -216,7 +216,7 @@ class Load:
     def __init__(
         self, edge: str, flights: Path, rate: float, seed: int, out: Path, api: str | None = None, token: str = ""
     ) -> None:
-        self.out = out
+        self.written = RecordFile(out)
         self.command = [sys.executable, "-m", "demo.load", "--edge", edge, "--flights", str(flights)]
         self.command += ["--rate", str(rate), "--seed", str(seed), "--out", str(out)]
         self.command += ["--api", api] if api else []
@@ -224,13 +224,13 @@ class Load:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Load:
-        self.out.unlink(missing_ok=True)
+        self.written.path.unlink(missing_ok=True)
         self.process = subprocess.Popen(self.command, env=self.environment, start_new_session=True)
         return self
 
     def records(self) -> list[Record]:
         """What was answered and written so far (a quarter of a second behind)."""
-        return read_records(self.out)
+        return self.written.records()
 
     def stop(self) -> list[Record]:
         """Send nothing more, wait for the answers under way and their outcomes, and return every record."""

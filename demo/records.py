@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -60,13 +59,20 @@ def from_line(line: str) -> Record:
     return Record(*values)
 
 
-def read_records(path: Path) -> list[Record]:
-    """All complete lines of `path`, in the order of the answers; a line still being written is left out."""
-    return list(_complete(path)) if path.exists() else []
+class RecordFile:
+    """A file of lines that another process is still writing; each call reads only what is new."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: list[Record] = []
+        self._offset = 0
 
-def _complete(path: Path) -> Iterator[Record]:
-    with path.open() as lines:
-        for line in lines:
-            if line.endswith("\n"):
-                yield from_line(line)
+    def records(self) -> list[Record]:
+        """All complete lines so far, in the order of the answers."""
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                whole, newline, _ = file.read().rpartition(b"\n")
+            self._offset += len(whole + newline)
+            self._known += [from_line(line) for line in whole.decode().splitlines()]
+        return list(self._known)

@@ -70,7 +70,7 @@ author: eve
 sponsor: ana
 moves: [{{service: scoring, to: "2"}}, {{model: risk, to: "2"}}, {{contract: amounts, to: "2"}}]
 gates: [{{metric: errors, service: scoring, margin: 10%}}, {{metric: latency, service: scoring, margin: 60%}}]
-steps: {{canary: [20%, 50%], dwell_s: 2s, bake_s: 1s}}
+steps: {{canary: [20%, 50%], dwell_s: 2s, warmup_s: 1s, bake_s: 1s}}
 """
 
 CONTRACT = """\

@@ -105,6 +105,7 @@ def change(name: str = "better", moves: Sequence[tuple[str, str, str]] = (), sha
             shadow=ShadowStep(2_000, 5.0, pairs=10) if shadow else None,
             canary_bp=(1_000, 5_000),
             dwell_s=5.0,
+            warmup_s=3.0,
             bake_s=10.0,
         ),
     )

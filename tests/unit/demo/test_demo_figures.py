@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from demo.figures import BAD_ABOVE_MIN, ChangeStory, change_figures, quantile, report_of
 from demo.plots import Line, Plot, draw, joined, nice_step
-from demo.records import Record, from_line, to_line
+from demo.records import Record, RecordFile, from_line, to_line
 from demo.report import write_report
 
 from support.synthetic_records import BASELINE, RIGHT, WRONG, stories, synthetic_records, weight
@@ -50,6 +50,18 @@ def test_records_survive_their_file_format() -> None:
         assert from_line(to_line(one)) == one
 
 
+def test_a_growing_file_is_read_line_by_line(tmp_path: Path) -> None:
+    """A line that is still being written waits for the next look; what was read is not read again."""
+    path = tmp_path / "records.jsonl"
+    file = RecordFile(path)
+    assert file.records() == []
+    first, second = to_line(record(1, "r1")), to_line(record(2, "r1"))
+    path.write_text(first + second[:20])
+    assert file.records() == [record(1, "r1")]
+    path.write_text(first + second)
+    assert file.records() == [record(1, "r1"), record(2, "r1")] == file.records()
+
+
 def test_bad_answers_are_counted_against_what_the_baseline_would_have_given() -> None:
     """Only the time side by side counts: 3 of 4 answers of the candidate are bad, and 1 of 3."""
     before = [record(t, "base", 99) for t in (0, 1)]
@@ -78,7 +90,8 @@ def test_the_clock_runs_from_the_first_bad_answer_to_the_last_request_of_the_can
         record(20, "base"),
     ]
     assert change_figures(records, story(9, 25)).seconds_to_last_candidate_request == pytest.approx(3.4)
-    assert change_figures(records, story(9, 16)).seconds_to_last_candidate_request is None
+    assert change_figures(records, story(9, 14)).seconds_to_last_candidate_request == pytest.approx(3.4)
+    assert change_figures(records, story(9, 25, "promoted")).seconds_to_last_candidate_request is None
 
 
 def test_a_replay_that_succeeded_counts_as_replayed_not_as_bad() -> None:

@@ -347,6 +347,7 @@ _STEPS = _object(
             minItems=1,
         ),
         "dwell_s": _duration("The least time at each canary share.", "30"),
+        "warmup_s": _duration("How long latency is not judged at first, because caches are cold.", "60"),
         "patience_s": _duration("The longest wait for a verdict.", "1h"),
         "on_expiry": _choice("What happens when patience ends without a verdict.", "hold", "rollback"),
         "bake_s": _duration("How long the baseline stays after promotion, so that going back is immediate.", "60"),

@@ -245,6 +245,7 @@ def _steps(body: Body, reading: Reading) -> Steps:
         shadow=_shadow(body["shadow"], reading) if "shadow" in body else None,
         canary_bp=_canary(body["canary"], reading) if "canary" in body else _STEPS.canary_bp,
         dwell_s=duration_s(body["dwell_s"]) if "dwell_s" in body else _STEPS.dwell_s,
+        warmup_s=duration_s(body["warmup_s"]) if "warmup_s" in body else _STEPS.warmup_s,
         patience_s=_positive_s(body, "patience_s", path, reading) if "patience_s" in body else _STEPS.patience_s,
         on_expiry=body.get("on_expiry", _STEPS.on_expiry),
         bake_s=duration_s(body["bake_s"]) if "bake_s" in body else _STEPS.bake_s,

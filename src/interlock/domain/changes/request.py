@@ -61,14 +61,15 @@ class ShadowStep:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """How exposure grows. `dwell_s` is the least time at a canary weight; `patience_s` the longest wait for a
-    verdict, after which `on_expiry` is done; `bake_s` is how long the baseline stays after promotion, so that
-    a rollback is immediate.
+    """How exposure grows. `dwell_s` is the least time at a canary weight; in the first `warmup_s` of exposure
+    latency is not judged, because caches are cold; `patience_s` is the longest wait for a verdict, after which
+    `on_expiry` is done; `bake_s` is how long the baseline stays after promotion, so that a rollback is immediate.
     """
 
     shadow: ShadowStep | None = None
     canary_bp: tuple[int, ...] = (100, 500, 2_500, 5_000)
     dwell_s: float = 30.0
+    warmup_s: float = 60.0
     patience_s: float = 3_600.0
     on_expiry: Literal["hold", "rollback"] = "hold"
     bake_s: float = 60.0

@@ -20,9 +20,6 @@ from interlock.domain.traffic.bucket import seed
 from interlock.kernel.digest import digest
 from interlock.kernel.finding import Finding, Severity
 
-WARMUP_S = 5.0
-"""Cold caches make the first seconds at the first weight slow; they are judged for errors alone."""
-
 DEFAULT_MARGIN = {"errors": 0.02, "latency": 0.15}
 WEIGHT = {"errors": 3.0, "latency": 3.0, "outcome": 4.0}
 
@@ -113,7 +110,7 @@ def _gates(change: Change, moved: list[str]) -> GateSet:
             )
             for g in gates
         ),
-        warmup_s=WARMUP_S,
+        warmup_s=change.steps.warmup_s,
     )
 
 
