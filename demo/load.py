@@ -160,14 +160,13 @@ class Generator:
     def __init__(self, edge: str, flights: Flights, run: str, out: TextIO, outcomes: Outcomes | None) -> None:
         self.client = Client(edge)
         self.flights, self.run_name, self.out, self.outcomes = flights, run, out, outcomes
-        self.under_way: set[asyncio.Task[None]] = set()
 
     async def run(self, shots: Iterator[Shot], stopping: asyncio.Event) -> None:
         flushing = asyncio.create_task(self.flush_often())
         closing = asyncio.Event()
         posting = asyncio.create_task(self.outcomes.run(closing)) if self.outcomes else None
-        await self.send_all(shots, stopping)
-        await asyncio.gather(*self.under_way)
+        async with asyncio.TaskGroup() as under_way:  # a request that cannot be recorded ends the whole run
+            await self.send_all(shots, stopping, under_way)
         closing.set()
         if posting:
             await posting
@@ -175,7 +174,7 @@ class Generator:
         self.client.close()
         self.out.flush()
 
-    async def send_all(self, shots: Iterator[Shot], stopping: asyncio.Event) -> None:
+    async def send_all(self, shots: Iterator[Shot], stopping: asyncio.Event, under_way: asyncio.TaskGroup) -> None:
         began_wall, began = time.time(), time.monotonic()
         for shot in shots:
             if (wait := began + shot.due_s - time.monotonic()) > 0:
@@ -183,9 +182,7 @@ class Generator:
                     await asyncio.wait_for(stopping.wait(), wait)
             if stopping.is_set():
                 return
-            task = asyncio.create_task(self.send(shot, began_wall + shot.due_s, began + shot.due_s))
-            self.under_way.add(task)
-            task.add_done_callback(self.under_way.discard)
+            under_way.create_task(self.send(shot, began_wall + shot.due_s, began + shot.due_s))
 
     async def send(self, shot: Shot, at: float, due: float) -> None:
         body = json.dumps(self.flights.features(shot.flight), separators=(",", ":")).encode()

@@ -111,7 +111,7 @@ def matrix(flights: Flights, version: str, seconds_read_as: int = SECONDS_PER_MI
     """The model's input for every flight, in the order of `DelayModel.row_1` and `row_2`."""
     times = np.stack([flights.dep_delay, flights.sched_duration], axis=1)
     if version != "1":
-        times = times * SECONDS_PER_MINUTE  # contract version 2 delivers seconds
+        times = times * SECONDS_PER_MINUTE / seconds_read_as  # contract version 2 delivers seconds
     columns = [
         times,
         flights.distance,
