@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from interlock.adapters.envoy.plane import EnvoyDataPlane
 from interlock.adapters.envoy.process import envoy_path
@@ -63,8 +63,7 @@ class _Messages(asyncio.Protocol):
         self._read = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
 
     def data_received(self, data: bytes) -> None:
         self._read += data
@@ -113,7 +112,9 @@ class _Served(_Messages):
         if self._state["idle"]:
             self._state["idle"].pop().call(*call)
         else:
-            asyncio.ensure_future(self._connect(call))
+            task = asyncio.ensure_future(self._connect(call))
+            self._state["connecting"].add(task)
+            task.add_done_callback(self._state["connecting"].discard)
 
     def reply(self, body: bytes, status: bytes = b"200 OK") -> None:
         head = b"HTTP/1.1 %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
@@ -164,7 +165,7 @@ def _serve(services: list[Service], ports: multiprocessing.connection.Connection
     asyncio.set_event_loop(loop)
 
     async def listen(service: Service) -> int:
-        state: dict[str, Any] = {"last": 0.0, "idle": []}
+        state: dict[str, Any] = {"last": 0.0, "idle": [], "connecting": set()}
         server = await loop.create_server(lambda: _Served(service, state), HOST, 0, backlog=512)
         port: int = server.sockets[0].getsockname()[1]
         return port
@@ -207,7 +208,7 @@ def ask(port: int, path: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests of keys `key-0`, `key-1`, ... until there were `requests`, or for `seconds`, or until told to end."""
+    """Requests of keys `key-0`, `key-1`, ... until there were `requests`, or for `seconds`, or until its end."""
 
     port: int
     path: str
@@ -215,6 +216,7 @@ class Load:
     requests: int = 0
     seconds: float = 0.0
     keeps_answers: bool = False
+    baggage: str = ""
 
 
 @dataclass(slots=True)
@@ -251,8 +253,9 @@ class _Driver(_Messages):
         self._number = driven.requests
         driven.requests += 1
         self._began = time.perf_counter()
-        request = f"GET {load.path} HTTP/1.1\r\nhost: edge\r\nx-entity-key: key-{self._number}\r\n\r\n"
-        self.transport.write(request.encode())
+        baggage = f"baggage: {load.baggage}\r\n" if load.baggage else ""
+        head = f"GET {load.path} HTTP/1.1\r\nhost: edge\r\nx-entity-key: key-{self._number}\r\n{baggage}\r\n"
+        self.transport.write(head.encode())
 
     def message(self, head: bytes, body: bytes) -> None:
         self._latencies.append(time.perf_counter() - self._began)

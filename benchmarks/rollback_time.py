@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from benchmarks.rig import Driving, Load, Service, ask, cut, deployment, median, plane, serving, table
+
 from interlock.domain.releases.route_table import Split, route_table
 from interlock.domain.traffic.bucket import seed
 

@@ -8,9 +8,11 @@ the guinea pigs of two rollouts at 10 % share 1 % of the keys, give or take half
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Any
 
 from benchmarks.rig import Load, Service, cut, deployment, drive, plane, serving, table
+
 from interlock.domain.releases.route_table import Split, route_table
 from interlock.domain.traffic.bucket import is_candidate, seed
 
@@ -42,7 +44,7 @@ def _summary(keys: int, sets: dict[int, set[int]], other: set[int]) -> dict[str,
         "keys": keys,
         "share_percent": {str(w / 100): round(100 * len(s) / keys, 3) for w, s in sets.items()},
         "worst_share_error_points": round(max(abs(100 * len(s) / keys - w / 100) for w, s in sets.items()), 3),
-        "left_while_growing": sum(len(a - b) for a, b in zip(growing, growing[1:], strict=False)),
+        "left_while_growing": sum(len(a - b) for a, b in pairwise(growing)),
         "unpredicted": sum(len(sets[w] ^ predicted[w]) for w in sets),
         "overlap_of_two_salts_percent": round(100 * len(sets[1_000] & other) / keys, 3),
     }

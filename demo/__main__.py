@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from demo import flights, train, workspace
+from demo.conduct import Conductor, summarise
+from demo.figures import Report, report_of
 from demo.load import Load
 from demo.processes import HOST, Instance, Processes, free_ports
+from demo.report import write_report
 
 CACHE = Path(".demo")
+SPONSOR = "dee"
+WARM_S = 4.0
+BREATH_S = 4.0
 VERSIONS = (("delay-predictor", "123"), ("rebooking", "123"), ("ops-board", "1"))
 
 
@@ -54,6 +64,29 @@ def start_services(stage: Stage, processes: Processes) -> None:
     processes.wait_healthy([i.address for i in stage.instances])
 
 
+def start_control_plane(stage: Stage, processes: Processes) -> None:
+    """`interlock up` in the demo's workspace; returns when its API answers."""
+    shutil.rmtree(stage.workspace / ".interlock", ignore_errors=True)
+    processes.start("interlock", [sys.executable, "-m", "interlock", "-C", str(stage.workspace), "up"])
+    processes.wait_healthy([f"{stage.api}/v1"])
+
+
+def conduct(stage: Stage, given: argparse.Namespace, console: Console) -> Report:
+    """Traffic all the while; change A, a breath, change B; then the figures, from what callers saw."""
+    token = (stage.workspace / ".interlock/token").read_text().strip()
+    load = stage.load(given.rate, given.seed, token).start()
+    try:
+        conductor = Conductor(stage.workspace, load, console)
+        conductor.let_traffic_flow(WARM_S)
+        stories = [conductor.carry_out("change-a", SPONSOR)]
+        conductor.let_traffic_flow(BREATH_S)
+        stories.append(conductor.carry_out("change-b", SPONSOR))
+        conductor.let_traffic_flow(BREATH_S)
+    finally:
+        records = load.stop()
+    return report_of(records, stories, given.seed, given.rate, conductor.audit())
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--seed", type=int, default=2013, help="where in the year the replay starts, and the mix")
@@ -64,13 +97,23 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     given = parse_arguments()
+    console = Console(highlight=False)
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that nothing is left running
-    stage = prepare()
-    print(f"data and models ready after {time.monotonic() - began:.1f} s")
+    with console.status("reading the flights of 2013, training three models"):
+        stage = prepare()
+    console.print(f"data and models ready after {time.monotonic() - began:.1f} s")
     with Processes(CACHE / "logs") as processes:
         start_services(stage, processes)
-        print(f"{len(stage.instances)} services healthy after {time.monotonic() - began:.1f} s, seed {given.seed}")
+        start_control_plane(stage, processes)
+        console.print(
+            f"{len(stage.instances)} services, Envoy and the control plane ready after "
+            f"{time.monotonic() - began:.1f} s; replaying flights, seed {given.seed}"
+        )
+        report = conduct(stage, given, console)
+    page = write_report(report, given.report)
+    summarise(report, console)
+    console.print(f"\nreport: {page} (and report.json beside it), {time.monotonic() - began:.0f} s in all")
 
 
 if __name__ == "__main__":

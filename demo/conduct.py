@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +13,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from demo.figures import ChangeStory
+from demo.figures import ChangeStory, Report
 from demo.load import Load
-from demo.records import Record
 from interlock.cli.api import Api
 from interlock.cli.rollouts import lines
 
@@ -110,15 +108,15 @@ class Conductor:
             for report in reports
         ]
 
+    def let_traffic_flow(self, seconds: float) -> None:
+        """Nothing but traffic for a while."""
+        with self.console.status(f"baseline traffic for {seconds:.0f} s"):
+            time.sleep(seconds)
+
     def audit(self) -> dict[str, Any]:
         """The control plane's own verification of its chain."""
         verified: dict[str, Any] = self.api().get("/audit/verification")
         return verified
-
-    def routes_are_calm(self, records: list[Record]) -> bool:
-        """Whether the last second was served by one release."""
-        recent = {r.release for r in records if r.at > time.time() - 1}
-        return len(recent) == 1
 
 
 def _headline(view: dict[str, Any]) -> str:
@@ -135,10 +133,24 @@ def _seconds(at: str) -> float:
     return datetime.fromisoformat(at).timestamp()
 
 
-@contextmanager
-def waiting(console: Console, for_what: str) -> Iterator[None]:
-    """Say how long something took."""
-    began = time.monotonic()
-    with console.status(for_what):
-        yield
-    console.print(f"{for_what}: {time.monotonic() - began:.1f} s", highlight=False)
+def summarise(report: Report, console: Console) -> None:
+    """The figures of the run, for a person."""
+    console.rule("[bold]what happened")
+    console.print(
+        f"{report.requests} requests, {report.failed} failed, {report.mixed} mixed; audit chain {report.audit}"
+    )
+    for change in report.changes:
+        peak = max((share for _, share in change.exposure), default=0.0)
+        console.print(f"[bold]{change.name}[/]: {change.outcome} after {change.seconds:.1f} s, peak exposure {peak:.0%}")
+        console.print(
+            f"  bad answers of the candidate that users saw: {change.bad_answers} "
+            f"(at the baseline's rate: {change.expected_bad_answers:.1f}); "
+            f"failures replayed under the baseline: {change.replayed}"
+        )
+        if change.seconds_to_last_candidate_request is not None:
+            console.print(
+                f"  from the first bad answer to the last candidate request: "
+                f"{change.seconds_to_last_candidate_request:.1f} s"
+            )
+        for verdict in change.verdicts:
+            console.print(f"  {verdict['gate']}: {verdict['verdict']}, {verdict['because']}")

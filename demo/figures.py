@@ -97,14 +97,15 @@ class ChangeFigures:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole run. `audit` is the control plane's own verification of its chain."""
+    """The whole run. audit: `verified` or `broken`; audit_chain: the control plane's own verification of it."""
 
     seed: int
     rate: float
     requests: int
     failed: int
     mixed: int
-    audit: Mapping[str, Any]
+    audit: str
+    audit_chain: Mapping[str, Any]
     changes: tuple[ChangeFigures, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -122,7 +123,7 @@ def report_of(
     stories: Iterable[ChangeStory],
     seed: int,
     rate: float,
-    audit: Mapping[str, Any],
+    audit_chain: Mapping[str, Any],
     facts: Mapping[str, Any] | None = None,
 ) -> Report:
     """`facts` are further figures of the run, by name, that are to stand in the report."""
@@ -132,7 +133,8 @@ def report_of(
         requests=len(records),
         failed=sum(r.is_failed for r in records),
         mixed=sum(r.is_mixed for r in records),
-        audit=audit,
+        audit=str(audit_chain["audit"]),
+        audit_chain=audit_chain,
         changes=tuple(change_figures(records, story) for story in stories),
         facts=facts or {},
     )

@@ -31,7 +31,7 @@ def page_of(report: Report) -> str:
 received and from the control plane's own record.</p>
 {tiles(report)}
 {"".join(change_section(change, number) for number, change in enumerate(report.changes, 1))}
-{audit_section(report.audit)}
+{audit_section(report.audit_chain)}
 </main>
 </body>
 </html>
@@ -39,7 +39,7 @@ received and from the control plane's own record.</p>
 
 
 def tiles(report: Report) -> str:
-    tamper_free = report.audit.get("audit") == "verified"
+    tamper_free = report.audit == "verified"
     shown = [
         tile("requests", f"{report.requests:,}", "at the edge"),
         tile("failed", f"{report.failed:,}", "no answer or a server error", report.failed == 0),

@@ -121,7 +121,7 @@ def test_exposure_follows_the_weights() -> None:
 def test_the_report_is_written_for_machines_and_for_people(tmp_path: Path) -> None:
     """report.json has the promised keys; the page is well-formed, escaped, and asks nobody for anything."""
     audit = {"audit": "verified", "entries": 12, "head": "sha256:00", "findings": []}
-    report = report_of(synthetic_records(), stories(), seed=1, rate=100.0, audit=audit)
+    report = report_of(synthetic_records(), stories(), seed=1, rate=100.0, audit_chain=audit)
     page = write_report(report, tmp_path).read_text()
     read = json.loads((tmp_path / "report.json").read_text())
     assert {"requests", "failed", "mixed", "audit", "changes", "seed"} <= read.keys()

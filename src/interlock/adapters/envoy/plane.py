@@ -58,6 +58,11 @@ class EnvoyDataPlane:
         self._record = Record(self._places.file("published"))
         self._turn = threading.RLock()
 
+    @property
+    def directory(self) -> Path:
+        """Where this Envoy's files are."""
+        return self._places.directory
+
     def ensure(self) -> bool:
         """Adopt the running Envoy, or start it with the last snapshot; True when it had to be started.
 

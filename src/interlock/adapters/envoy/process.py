@@ -126,9 +126,9 @@ class Process:
     def start(self) -> Running:
         """Start Envoy and return when it is live; AddressTaken, EnvoyMissing or EnvoyFailed when it cannot."""
         binary = envoy_path()
+        self._end_silent()
         for host, port in (self._places.edge, self._places.inner):
             refuse_taken(host, port)
-        self._kill_silent()
         self._prepare_socket()
         nonce = f"{time.time_ns():x}-{os.getpid()}"
         started = Running(self._spawn(binary, nonce), nonce)
@@ -143,6 +143,7 @@ class Process:
         """End our Envoy, politely at first; nothing happens when it is not running."""
         if found := self.running():
             _end(found.pid)
+        self._end_silent()
         self._admin.close()
         self._record.unlink(missing_ok=True)
 
@@ -175,8 +176,8 @@ class Process:
             return False
         return bool(told["state"] == "LIVE" and told["node"]["id"] == nonce)
 
-    def _kill_silent(self) -> None:
-        """An Envoy of ours that no longer answers would keep the addresses; end it if it is an Envoy still."""
+    def _end_silent(self) -> None:
+        """An Envoy of ours that does not answer would keep its addresses; its command line tells that it is ours."""
         written = self._written()
         if written and _is_alive(written.pid) and written.nonce in _command(written.pid):
             _end(written.pid)
