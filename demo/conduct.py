@@ -141,7 +141,8 @@ def summarise(report: Report, console: Console) -> None:
     )
     for change in report.changes:
         peak = max((share for _, share in change.exposure), default=0.0)
-        console.print(f"[bold]{change.name}[/]: {change.outcome} after {change.seconds:.1f} s, peak exposure {peak:.0%}")
+        ended = f"{change.outcome} after {change.seconds:.1f} s, peak exposure {peak:.0%}"
+        console.print(f"[bold]{change.name}[/]: {ended}")
         console.print(
             f"  bad answers of the candidate that users saw: {change.bad_answers} "
             f"(at the baseline's rate: {change.expected_bad_answers:.1f}); "
@@ -153,4 +154,4 @@ def summarise(report: Report, console: Console) -> None:
                 f"{change.seconds_to_last_candidate_request:.1f} s"
             )
         for verdict in change.verdicts:
-            console.print(f"  {verdict['gate']}: {verdict['verdict']}, {verdict['because']}")
+            console.print(f"  {verdict['verdict']}: {verdict['because']}")

@@ -139,7 +139,7 @@ def test_latency_bets_lose_on_average_when_the_candidate_is_one_bin_slower() -> 
 def test_latency_of_one_single_bin_still_shows_a_slowdown() -> None:
     """When all answers of the baseline share a bin, none of them counts as slow, and slower ones do."""
     past = learn_past(Past(), {40: 1_000}, 1.0, 600.0)
-    table = exceedance({43: 10}, {40: 90}, past.threshold(LIMIT_QUANTILE), 1)
+    table = exceedance({43: 10}, {40: 90}, past.threshold(LIMIT_QUANTILE), past.threshold(LIMIT_QUANTILE) + 1)
     assert (table.candidate_hits, table.baseline_hits) == (10, 0)
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from interlock.adapters.envoy import lua
-from interlock.adapters.envoy.translate import API, BUFFER_FILTER, CAPTURE_FILTER, SHADOW_LISTENER, Json
+from interlock.adapters.envoy.clusters import SHADOW_LISTENER
+from interlock.adapters.envoy.names import API, Json
+from interlock.adapters.envoy.translate import BUFFER_FILTER, CAPTURE_FILTER
 
 CAPTURE_BODY_LIMIT_BYTES = 262_144
 CAPTURE_FILE_LIMIT_BYTES = 67_108_864

@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+Json = dict[str, Any]
+
+API = "type.googleapis.com/envoy."
+"""Prefix of the type names in Envoy's configuration."""
+OVERWRITE = "OVERWRITE_IF_EXISTS_OR_ADD"
 
 
 class Kind(StrEnum):

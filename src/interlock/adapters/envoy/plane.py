@@ -18,9 +18,10 @@ from interlock.adapters.envoy.admin import Admin, socket_path
 from interlock.adapters.envoy.capture import Captures
 from interlock.adapters.envoy.counters import QUERY, counters
 from interlock.adapters.envoy.listeners import Places
+from interlock.adapters.envoy.names import Json
 from interlock.adapters.envoy.process import Process, exclusive, wait_until
 from interlock.adapters.envoy.snapshot import Part, Snapshot, replace
-from interlock.adapters.envoy.translate import Json, Resources, translate
+from interlock.adapters.envoy.translate import Resources, translate
 from interlock.adapters.envoy.validate import refuse_dangling, refuse_unsound
 from interlock.domain.releases.route_table import RouteTable
 from interlock.engine.codec import dump, load

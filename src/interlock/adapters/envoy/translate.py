@@ -1,4 +1,4 @@
-"""The route table as Envoy resources, as plain JSON data: clusters, and the routes of each listener.
+"""The route table as Envoy resources, as plain JSON data; here the routes of each listener, clusters beside it.
 
 Pure: equal tables give equal resources, so that a golden test can read them. The edge draws a request's bucket
 with Envoy's `runtime_fraction` matcher, which is `domain/traffic/bucket.py` to the bit, and follows no pin; the
@@ -10,33 +10,27 @@ Limit: one RouteConfiguration per listener. A thousand services make an update o
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from interlock.adapters.envoy import lua
-from interlock.adapters.envoy.names import Kind, RouteName, cluster, shadow_cluster
+from interlock.adapters.envoy.clusters import clusters
+from interlock.adapters.envoy.names import API, OVERWRITE, Json, Kind, RouteName, cluster, shadow_cluster
 from interlock.domain.releases.release import Deployment
-from interlock.domain.releases.route_table import Backend, Entry, RouteTable, Split
+from interlock.domain.releases.route_table import Entry, RouteTable, Split
 from interlock.domain.traffic.baggage import HEADER, RELEASE_MEMBER, SHADOW_MEMBER
 
-Json = dict[str, Any]
 Backends = dict[str, Deployment]
 """One service: release -> deployment."""
 
-API = "type.googleapis.com/envoy."
-SHADOW_LISTENER = "shadow"
 BUFFER_FILTER = "envoy.filters.http.buffer"
 CAPTURE_FILTER = "interlock.capture"
 BODILESS = "GET|HEAD|OPTIONS|DELETE|TRACE"
 IDEMPOTENT = f"{BODILESS}|PUT"
 """Methods that may always be repeated (RFC 9110 section 9.2.2; CONNECT is not proxied)."""
-UPSTREAM_IDLE_S = 4
-"""Below the five seconds after which common servers close an idle connection, so that we close it first."""
 _UNSENT = "connect-failure,refused-stream,reset-before-request"
-_MANY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,130 +67,7 @@ def _is_on_edge(entry: Entry, backends: Backends) -> bool:
     return entry.default in backends and backends[entry.default].edge
 
 
-# ---- clusters
-
-
-def clusters(table: RouteTable) -> Iterator[Json]:
-    """One cluster for each backend, and a second one through which a backend on the edge may get copies.
-
-    Whether it gets any is the edge's matter: so nothing is missing while the edge still copies or does already.
-    """
-    for backend in table.backends:
-        yield _cluster(backend)
-        if backend.deployment.edge:
-            yield _shadow_cluster(backend.deployment.service, backend.release)
-
-
-def _cluster(backend: Backend) -> Json:
-    deployment = backend.deployment
-    name = cluster(deployment.service, backend.release)
-    endpoints = [split_endpoint(e) for e in deployment.endpoints]
-    are_addresses = all(_is_address(host) for host, _ in endpoints)
-    answer = {"header": {"key": "x-interlock-release", "value": backend.release}, "append_action": _OVERWRITE}
-    body: Json = {
-        "name": name,
-        "type": "STATIC" if are_addresses else "STRICT_DNS",
-        "connect_timeout": "1s",
-        "lb_policy": "LEAST_REQUEST",
-        "per_connection_buffer_limit_bytes": max(1_048_576, deployment.body_limit_bytes),
-        "circuit_breakers": _UNBROKEN,
-        "load_assignment": _assignment(name, [_socket(host, port) for host, port in endpoints]),
-        "typed_extension_protocol_options": _upstream(
-            _filter(
-                "interlock.answer", "header_mutation", {"mutations": {"response_mutations": [{"append": answer}]}}
-            ),
-            _lua_filter("interlock.release", lua.release_filter(backend.release, deployment)),
-        ),
-    }
-    return body if are_addresses else {**body, "dns_lookup_family": "V4_PREFERRED"}
-
-
-def _shadow_cluster(service: str, release: str) -> Json:
-    name = shadow_cluster(service, release)
-    return {
-        "name": name,
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "circuit_breakers": _UNBROKEN,
-        "load_assignment": _assignment(
-            name, [{"envoy_internal_address": {"server_listener_name": SHADOW_LISTENER}}]
-        ),
-        "typed_extension_protocol_options": _upstream(
-            _lua_filter("interlock.copy", lua.shadow_filter(cluster(service, release)))
-        ),
-        "transport_socket": {
-            "name": "envoy.transport_sockets.internal_upstream",
-            "typed_config": {
-                "@type": f"{API}extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
-                "transport_socket": {
-                    "name": "envoy.transport_sockets.raw_buffer",
-                    "typed_config": {"@type": f"{API}extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
-                },
-            },
-        },
-    }
-
-
-_OVERWRITE = "OVERWRITE_IF_EXISTS_OR_ADD"
-_UNBROKEN = {
-    "thresholds": [
-        {"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY, "max_retries": _MANY}
-    ]
-}
-
-
-def split_endpoint(endpoint: str) -> tuple[str, int]:
-    """`host:port` or `[v6]:port` as a pair; ValueError when it is neither."""
-    host, _, port = endpoint.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise ValueError(f"{endpoint!r} is not host:port")
-    return host.strip("[]"), int(port)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _socket(host: str, port: int) -> Json:
-    return {"socket_address": {"address": host, "port_value": port}}
-
-
-def _assignment(name: str, addresses: list[Json]) -> Json:
-    endpoints = [{"endpoint": {"address": address}} for address in addresses]
-    return {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]}
-
-
-def _upstream(*filters: Json) -> Json:
-    codec = _filter("envoy.filters.http.upstream_codec", "upstream_codec", {})
-    kind = "extensions.upstreams.http.v3.HttpProtocolOptions"
-    options = {
-        "@type": API + kind,
-        "common_http_protocol_options": {"idle_timeout": f"{UPSTREAM_IDLE_S}s"},
-        "explicit_http_config": {"http_protocol_options": {}},
-        "http_filters": [*filters, codec],
-    }
-    return {f"envoy.{kind}": options}
-
-
-_FILTER_TYPES = {"header_mutation": "HeaderMutation", "upstream_codec": "UpstreamCodec", "lua": "Lua"}
-
-
-def _filter(name: str, kind: str, config: Json) -> Json:
-    return {
-        "name": name,
-        "typed_config": {"@type": f"{API}extensions.filters.http.{kind}.v3.{_FILTER_TYPES[kind]}", **config},
-    }
-
-
-def _lua_filter(name: str, source: str) -> Json:
-    return _filter(name, "lua", {"default_source_code": {"inline_string": source}})
-
-
-# ---- routes: parts
+# ---- parts of a route
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,12 +205,12 @@ def _problem(status: int, title: str, detail: str) -> Json:
     return {
         "direct_response": {"status": status, "body": {"inline_string": text}},
         "response_headers_to_add": [
-            {"header": {"key": "content-type", "value": "application/problem+json"}, "append_action": _OVERWRITE}
+            {"header": {"key": "content-type", "value": "application/problem+json"}, "append_action": OVERWRITE}
         ],
     }
 
 
-# ---- routes: one listener each
+# ---- each listener
 
 
 def _routes(name: str, by: str, services: dict[str, Json]) -> Json:

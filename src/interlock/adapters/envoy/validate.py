@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from interlock.adapters.envoy.translate import Resources, by_service, split_endpoint
+from interlock.adapters.envoy.clusters import split_endpoint
+from interlock.adapters.envoy.translate import Resources, by_service
 from interlock.domain.releases.release import Deployment
 from interlock.domain.releases.route_table import WHOLE_BP, Backend, Entry, RouteTable
 from interlock.kernel.errors import Invalid

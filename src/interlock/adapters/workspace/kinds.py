@@ -308,6 +308,12 @@ _GATE = _object(
             "description": "The largest loss that counts, in units of loss; for outcome gates.",
             "examples": [120],
         },
+        "tolerance_ms": {
+            "type": "number",
+            "minimum": 0,
+            "description": "A slowdown in milliseconds that nobody would notice (5); for latency gates.",
+            "examples": [5],
+        },
     },
     "metric",
     "service",

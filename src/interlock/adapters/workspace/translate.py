@@ -38,6 +38,7 @@ _SECONDS: Final = {
 }
 _SERVICE: Final = ServiceSpec("", "", {})
 _STEPS: Final = Steps()
+_TOLERANCE_MS: Final = GateSpec("latency", "any", 0.1).tolerance_ms
 _MOVABLE: Final[tuple[Literal["service", "model", "contract"], ...]] = ("service", "model", "contract")
 _VERBS: Final = {"request": "reads", "response": "answers with", "model": "uses"}
 _KINDS: Final = tuple(kind.value for kind in Kind)
@@ -236,7 +237,11 @@ def _gate(body: Body, path: Path, reading: Reading) -> GateSpec:
     for key in ("outcome", "cap"):
         if key in body and not is_outcome:
             reading.reject((*path, key), f"{key} belongs to outcome gates, not to {metric}.", f"Remove {key}.")
-    return GateSpec(metric, service, margin, body.get("outcome", ""), float(body.get("cap", 0.0)))
+    if "tolerance_ms" in body and metric != "latency":
+        says = f"tolerance_ms belongs to latency gates, not to {metric}."
+        reading.reject((*path, "tolerance_ms"), says, "Remove tolerance_ms.")
+    tolerance_ms = float(body.get("tolerance_ms", _TOLERANCE_MS))
+    return GateSpec(metric, service, margin, body.get("outcome", ""), float(body.get("cap", 0.0)), tolerance_ms)
 
 
 def _steps(body: Body, reading: Reading) -> Steps:

@@ -38,7 +38,7 @@ class GateSpec:
     metric: `errors` (share of bad answers), `latency` (share slower than the baseline's quantiles), or
     `outcome` (mean loss from outcomes posted later).
     margin: what the candidate may be worse by and still pass: a share of requests for errors and latency,
-    loss units for outcomes. cap: the largest loss that counts, in loss units (outcomes only).
+    loss units for outcomes. tolerance_ms: a slowdown that nobody would notice (latency only). cap: the largest loss that counts, in loss units (outcomes only).
     outcome: name of the outcome metric, for example `absolute_error`.
     """
 
@@ -47,6 +47,7 @@ class GateSpec:
     margin: float
     outcome: str = ""
     cap: float = 0.0
+    tolerance_ms: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

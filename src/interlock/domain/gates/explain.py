@@ -152,7 +152,8 @@ def _harm(gate: Gate, gate_set: GateSet) -> str:
         case "errors":
             return f"more than {gate_set.rho:g} times the baseline's rate"
         case "latency":
-            return f"slower than the baseline by more than a factor {LATENCY_BIN_FACTOR**gate_set.latency_bins:.3g}"
+            factor = f"a factor {LATENCY_BIN_FACTOR**gate_set.latency_bins:.3g}"
+            return f"slower than the baseline by more than {factor} and {gate.tolerance_ms:g} ms"
         case "outcome":
             return f"worse than the baseline by more than {gate.margin:g}"
         case _:

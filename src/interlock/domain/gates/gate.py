@@ -41,7 +41,7 @@ class Gate:
 
     margin: the excess that still passes: a share of requests for errors and latency (for latency: requests
     slower than the baseline's .9 quantile), loss units for outcomes. weight: this gate's part of the evidence,
-    relative to the others. outcome, cap: the outcome metric and the largest loss that counts, in loss units.
+    relative to the others. tolerance_ms: a slowdown that nobody would notice (latency). outcome, cap: the outcome metric and the largest loss that counts, in loss units.
     """
 
     name: str
@@ -51,12 +51,14 @@ class Gate:
     weight: float = 1.0
     outcome: str = ""
     cap: float = 0.0
+    tolerance_ms: float = 0.0
 
     def __post_init__(self) -> None:
         _demand(bool(self.name), self.name, "a gate needs a name", "Name it after its service and metric.")
         _demand(is_name(self.service), self.name, f"{self.service!r} names no service", "Name the service judged.")
         _demand(self.metric in METRICS, self.name, f"unknown metric {self.metric!r}", f"Use one of {METRICS}.")
         _demand(_is_between(0, self.weight, math.inf), self.name, "its weight is not above 0", "Use 1.")
+        _demand(_is_between(-1e-9, self.tolerance_ms, math.inf), self.name, "its tolerance_ms is below 0", "Use 0.")
         if self.metric == "outcome":
             _demand(bool(self.outcome), self.name, "it names no outcome metric", "Set `outcome`.")
             _demand(_is_between(0, self.cap, math.inf), self.name, "its cap is not above 0", "Set `cap`.")

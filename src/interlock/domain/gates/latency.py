@@ -5,12 +5,14 @@ the past exceeded. (The edge above the quantile's bin, not below it: else a serv
 bin would count as all slow, and no slowdown could show.) A block without a past to compare with only
 becomes past.
 
-The candidate may be slower by some bins: if it is at most that factor slower in distribution, its share beyond the
-shifted threshold is at most the baseline's share beyond the threshold, which is the null of the odds test.
+The candidate may be slower by some bins, or by some milliseconds: if it is at most that much slower in distribution,
+its share beyond the shifted threshold is at most the baseline's share beyond the threshold, which is the null of the
+odds test. The milliseconds matter where answers are so fast that a factor is below what anyone would notice.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,22 +62,32 @@ def learn_past(past: Past, bins: Bins, seconds: float, half_life_s: float) -> Pa
     return Past(ordered, sum(count for _, count in ordered))
 
 
-def exceedance(candidate: Bins, baseline: Bins, threshold: int, tolerated_bins: int) -> Table:
-    """Slow answers of both arms: from `threshold` on, for the candidate `tolerated_bins` later."""
+def shifted(threshold: int, tolerated_bins: int, tolerance_ms: float) -> int:
+    """The candidate's threshold: later than the baseline's by some bins or by some milliseconds, whichever is more."""
+    edge_ms = LATENCY_BIN_ZERO_MS * LATENCY_BIN_FACTOR**threshold
+    later = math.log((edge_ms + tolerance_ms) / LATENCY_BIN_ZERO_MS, LATENCY_BIN_FACTOR)
+    return max(threshold + tolerated_bins, math.ceil(later - 1e-9))
+
+
+def exceedance(candidate: Bins, baseline: Bins, threshold: int, candidate_threshold: int) -> Table:
+    """Slow answers of both arms, each from its threshold on."""
     return Table(
         candidate=sum(candidate.values()),
-        candidate_hits=_count_from(candidate, threshold + tolerated_bins),
+        candidate_hits=_count_from(candidate, candidate_threshold),
         baseline=sum(baseline.values()),
         baseline_hits=_count_from(baseline, threshold),
     )
 
 
 def log_es_of_latency(
-    candidate: Bins, baseline: Bins, past: Past, tolerated_bins: int
+    candidate: Bins, baseline: Bins, past: Past, tolerated_bins: int, tolerance_ms: float = 0.0
 ) -> tuple[tuple[float, ...], ...]:
     """For each quantile, the log e-variable of each odds ratio looked for."""
     return tuple(
-        _log_es_at(exceedance(candidate, baseline, edge, tolerated_bins), past.share_from(edge))
+        _log_es_at(
+            exceedance(candidate, baseline, edge, shifted(edge, tolerated_bins, tolerance_ms)),
+            past.share_from(edge),
+        )
         for edge in (past.threshold(q) for q in QUANTILES)
     )
 

@@ -28,7 +28,7 @@ ASSUMPTIONS = (
     "Both arms run in the same blocks of time; what changes with time may change both alike.",
     "Labels take equally long to arrive in both arms, and arriving does not depend on the loss beyond the arm.",
     "Losses above the cap count as the cap; losses are rounded to bins of cap/200.",
-    "Latency is not judged during warm-up, and up to latency_bins bins of a factor 2**(1/8) are tolerated.",
+    "Latency is not judged during warm-up, and up to latency_bins bins of a factor 2**(1/8), or tolerance_ms, are tolerated.",
     "Upper limits hold if the excess was at least the limit in every block since the step began.",
 )
 

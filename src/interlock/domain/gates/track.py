@@ -21,6 +21,7 @@ from interlock.domain.gates.latency import (
     exceedance,
     learn_past,
     log_es_of_latency,
+    shifted,
 )
 from interlock.domain.gates.limit import Limit, begin_limit, narrow
 from interlock.domain.gates.mixture import Mixture, Schedule, begin_mixture, combine, grow
@@ -160,7 +161,7 @@ def _wager(track: Track, gate_set: GateSet, block: ServiceCounts, at_s: float) -
             against = tuple(log_e_allocation(table, ratio, gate_set.rho) for ratio in RARE_RATIOS)
             return Wager((against,), signals_of_table(table))
         case "latency":
-            return None if at_s < gate_set.warmup_s else _wager_on_latency(track.past, gate_set, block)
+            return None if at_s < gate_set.warmup_s else _wager_on_latency(track, gate_set, block)
         case "outcome":
             name, margin = track.gate.outcome, track.gate.margin / track.gate.unit
             signals = signals_of_outcome(candidate.losses[name], baseline.losses[name], track.guess)
@@ -169,13 +170,15 @@ def _wager(track: Track, gate_set: GateSet, block: ServiceCounts, at_s: float) -
             assert_never(track.gate.metric)
 
 
-def _wager_on_latency(past: Past, gate_set: GateSet, block: ServiceCounts) -> Wager | None:
+def _wager_on_latency(track: Track, gate_set: GateSet, block: ServiceCounts) -> Wager | None:
+    past, tolerance_ms = track.past, track.gate.tolerance_ms
     if not past.is_enough:
         return None
     candidate, baseline = block.candidate.latency, block.baseline.latency
-    slow = exceedance(candidate, baseline, past.threshold(LIMIT_QUANTILE), 0)
+    edge = past.threshold(LIMIT_QUANTILE)
+    slow = exceedance(candidate, baseline, edge, shifted(edge, 0, tolerance_ms))
     return Wager(
-        log_es_of_latency(candidate, baseline, past, gate_set.latency_bins),
+        log_es_of_latency(candidate, baseline, past, gate_set.latency_bins, tolerance_ms),
         signals_of_table(slow),
     )
 

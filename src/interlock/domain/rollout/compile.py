@@ -107,6 +107,7 @@ def _gates(change: Change, moved: list[str]) -> GateSet:
                 weight=WEIGHT[g.metric],
                 outcome=g.outcome,
                 cap=g.cap,
+                tolerance_ms=g.tolerance_ms if g.metric == "latency" else 0.0,
             )
             for g in gates
         ),

@@ -38,7 +38,8 @@ def explain_gate(gate: Gate) -> str:
         case "errors":
             return f"at most {gate.margin:.1%} more of the answers bad than the baseline's"
         case "latency":
-            return f"at most {gate.margin:.1%} more of the requests slower than the baseline's .9 quantile"
+            slow = f"more than {gate.tolerance_ms:g} ms slower than the baseline's .9 quantile"
+            return f"at most {gate.margin:.1%} more of the requests {slow}"
         case "outcome":
             return f"mean {gate.outcome} at most {gate.margin:g} above the baseline's (each capped at {gate.cap:g})"
         case _ as unreachable:

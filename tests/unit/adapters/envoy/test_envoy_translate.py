@@ -1,0 +1,180 @@
+"""The route table as Envoy resources, read without an Envoy."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interlock.adapters.envoy.clusters import split_endpoint
+from interlock.adapters.envoy.names import Kind, RouteName, parse_route
+from interlock.adapters.envoy.plane import transition
+from interlock.adapters.envoy.translate import Resources, pin_header, translate
+from interlock.adapters.envoy.validate import TableUnsound, refuse_dangling, refuse_unsound
+from interlock.domain.lenses.ops import Rename
+from interlock.domain.releases.release import Deployment, Release, Replay
+from interlock.domain.releases.route_table import RouteTable, Shadow, Split, route_table
+
+GOLDEN = Path(__file__).with_name("golden_resources.json")
+
+FRONT = Deployment("front", "1", ("10.0.0.1:80", "10.0.0.2:80"), edge=True, replay=Replay(prefixes=("/score",)))
+BACK = Deployment("back.end", "1", ("back:8080",), timeout_s=0.25)
+R1 = Release((BACK, FRONT))
+R2 = Release((BACK, replace(FRONT, version="2", request=(Rename("a", "b"),), body_limit_bytes=1_000)))
+
+
+def table(weight_bp: int = 1_000, share_bp: int = 0) -> RouteTable:
+    shadows = {"front": Shadow(R2.id, share_bp)} if share_bp else {}
+    return route_table(R1, (R2,), {"front": Split(R2.id, weight_bp, 7)}, shadows)
+
+
+def without_lua(resources: Resources) -> Any:
+    """The resources as JSON text with the Lua sources left out; they have tests of their own."""
+    text = json.dumps(
+        {
+            "clusters": resources.clusters,
+            "edge": resources.edge,
+            "inner": resources.inner,
+            "shadow": resources.shadow,
+        }
+    )
+    return json.loads(
+        re.sub(r'"inline_string": "(?:local|function|--)(?:[^"\\]|\\.)*"', '"inline_string": "(Lua)"', text)
+    )
+
+
+def routes_in(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if "match" in value:
+            yield value
+        else:
+            for inner in value.values():
+                yield from routes_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from routes_in(inner)
+
+
+def test_the_resources_are_those_of_the_golden_file() -> None:
+    """A change of what Envoy is told is seen in review; delete the file's content to write it anew."""
+    made = without_lua(translate(table(share_bp=500)))
+    if not GOLDEN.read_text().strip():
+        GOLDEN.write_text(json.dumps(made, indent=1) + "\n")
+    assert made == json.loads(GOLDEN.read_text())
+
+
+def test_equal_tables_give_equal_resources() -> None:
+    """Order of the releases given does not matter, and nothing else enters."""
+    turned = route_table(R2, (R1,), {"front": Split(R2.id, 1_000, 7)}, defaults={"front": R1.id, "back.end": R1.id})
+    assert translate(turned) == translate(table())
+
+
+def test_a_weight_changes_the_edge_alone() -> None:
+    """So a rollback is one file: the edge's."""
+    some, none = translate(table(1_000)), translate(table(0))
+    assert (some.clusters, some.inner, some.shadow) == (none.clusters, none.inner, none.shadow)
+    assert some.edge != none.edge
+
+
+def test_services_off_the_edge_have_no_edge_route() -> None:
+    """The inner listener knows both, the edge only the one that is declared there."""
+    resources = translate(table())
+    assert not [r for r in routes_in(resources.edge) if r["name"].startswith("back.end|")]
+    assert [r for r in routes_in(resources.inner) if r["name"].startswith("back.end|")]
+
+
+def test_no_edge_route_looks_at_the_pin_and_no_inner_route_at_the_key() -> None:
+    """The decision is made once, at the edge."""
+    resources = translate(table(share_bp=500))
+    looked = {part: _headers(getattr(resources, part)) for part in ("edge", "inner")}
+    assert looked == {"edge": {"x-entity-key", ":method", "content-length"}, "inner": {"baggage"}}
+
+
+def _headers(part: Any) -> set[str]:
+    return {header["name"] for route in routes_in(part) for header in route["match"].get("headers", ())}
+
+
+def test_only_candidate_routes_name_two_clusters() -> None:
+    """Failing over goes from the candidate to the default and nowhere else."""
+    for route in routes_in(translate(table(share_bp=500)).edge):
+        groups = re.findall(r'"cluster_name": "([^"]*)"', json.dumps(route))
+        name = parse_route(route["name"])
+        if name and name.release == R2.id:
+            assert groups == [f"front@{R2.id}", f"front@{R1.id}"]
+        else:
+            assert groups == []
+
+
+@pytest.mark.parametrize(
+    ("baggage", "is_pinned"),
+    [("interlock.release=r2", True), ("a=1,interlock.release=r2;p,b=2", True), (" interlock.release = r2 ", True)]
+    + [(text, False) for text in ("interlock.release=r22", "interlockxrelease=r2", "a=1;interlock.release=r2", "")],
+)
+def test_the_pin_is_matched_as_a_whole_member(baggage: str, is_pinned: bool) -> None:
+    """The pattern is a full match, as Envoy takes it."""
+    pattern = pin_header("r2")["string_match"]["safe_regex"]["regex"]
+    assert (re.fullmatch(pattern, baggage) is not None) == is_pinned
+
+
+def test_every_route_leads_to_a_cluster() -> None:
+    """Sound tables have no dangling route; one that is spoiled is told."""
+    made = translate(table(share_bp=500))
+    refuse_dangling(made)
+    with pytest.raises(TableUnsound, match=f"back.end@{R1.id}"):
+        refuse_dangling(replace(made, clusters=made.clusters[2:]))
+
+
+def test_all_that_is_unsound_is_told_at_once() -> None:
+    """Two problems in one message."""
+    broken = route_table(
+        Release((replace(FRONT, endpoints=("x",), timeout_s=0),)), (), {"front": Split("zz", 1, 1)}
+    )
+    with pytest.raises(TableUnsound) as caught:
+        refuse_unsound(broken)
+    assert all(words in str(caught.value) for words in ("host:port", "timeout", "zz"))
+
+
+def test_a_transition_has_what_either_table_has() -> None:
+    """Every pin and cluster of both, the entries of the new one, and it is empty of change when nothing leaves."""
+    alone = route_table(R1)
+    wide = transition(alone, [table()])
+    assert {(b.deployment.service, b.release) for b in wide.backends} == {
+        (s, r.id) for s in ("front", "back.end") for r in (R1, R2)
+    }
+    assert wide.entries == alone.entries
+    assert transition(table(), [alone]) == table()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "pair"),
+    [("10.0.0.1:80", ("10.0.0.1", 80)), ("[::1]:8080", ("::1", 8080)), ("a.b-c.svc:1", ("a.b-c.svc", 1))],
+)
+def test_endpoints_are_host_and_port(endpoint: str, pair: tuple[str, int]) -> None:
+    """Addresses of both families, and names."""
+    assert split_endpoint(endpoint) == pair
+
+
+@pytest.mark.parametrize("endpoint", ["a", "a:", ":1", "a:b", "a:0", "a:70000", ""])
+def test_what_is_no_endpoint_is_refused(endpoint: str) -> None:
+    """With the text in the message."""
+    with pytest.raises(ValueError, match="host:port"):
+        split_endpoint(endpoint)
+
+
+def test_names_are_resolved_and_addresses_are_not() -> None:
+    """A cluster of names needs DNS, one of addresses must not wait for it."""
+    types = {c["name"]: c["type"] for c in translate(route_table(R1)).clusters}
+    assert (types[f"back.end@{R1.id}"], types[f"front@{R1.id}"]) == ("STRICT_DNS", "STATIC")
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_route_names_are_read_back(kind: Kind) -> None:
+    """Also with a dot in the service; anything else is not ours."""
+    name = RouteName("svc.a", "r1", kind)
+    assert parse_route(str(name)) == name
+    assert parse_route("none") is parse_route("a|b|c") is parse_route("") is None
