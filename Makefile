@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 2013
 
-.PHONY: demo test check lock clean bench
+.PHONY: demo test check lock clean bench docs
 .DEFAULT_GOAL := test
 
 define install
@@ -38,6 +38,9 @@ check: $(VENV)/.dev ## linters and types alone
 
 bench: $(VENV)/.dev ## every figure of docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev ## docs/reference.md, from the code
+	@$(BIN)/python docs/generate.py
 
 lock: $(VENV)/.dev ## resolve again and pin by hash
 	@for set in "demo --group demo" "dev --extra postgres --group dev"; do \

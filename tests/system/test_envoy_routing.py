@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterator
 
 import pytest
@@ -118,8 +119,6 @@ def test_only_a_whole_member_is_a_pin(
 
 def test_baggage_in_two_lines_is_one_header(envoy: Gateway, echoes: tuple[Echo, Echo]) -> None:
     """Two baggage lines are joined, so that the pin in the second one is seen and nothing is lost."""
-    import http.client
-
     first, second = echoes
     r1, r2 = cut(deployed("lines", first)), cut(deployed("lines", second, "2"))
     envoy.plane.publish(route_table(r1, (r2,)))

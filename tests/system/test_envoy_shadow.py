@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from interlock.adapters.envoy import listeners
 from interlock.domain.lenses.ops import Rename
 from interlock.domain.releases.release import Release
 from interlock.domain.releases.route_table import Shadow, route_table
@@ -126,10 +129,25 @@ def test_pairs_are_taken_once_also_over_a_new_control_plane(envoy: Gateway, pair
     successor.plane.close()
 
 
+def test_a_file_that_nobody_reads_stops_growing(
+    pair: tuple[Echo, Echo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the control plane gone, captures end at the limit (looked at each 64); traffic and copies go on."""
+    monkeypatch.setattr(listeners, "CAPTURE_FILE_LIMIT_BYTES", 2_000)
+    with gateway(tmp_path / 'it\'s "here"') as envoy:
+        shadowed(envoy, pair)
+        pair[0].answer = pair[1].answer = b"x" * 100
+        file = envoy.directory / "captures.jsonl"
+        assert {envoy.ask("/copied/x", key="k").status for _ in range(70)} == {200}
+        eventually(lambda: file.stat().st_size, lambda size: size > 2_000)
+        assert {envoy.ask("/copied/x", key="k").status for _ in range(200)} == {200}
+        eventually(lambda: len(pair[1].seen), lambda seen: seen == 270)
+        envoy.plane.stop()  # writes what it still holds
+        assert file.read_bytes().count(b"\n") <= 2 * 2 * 64
+
+
 def test_a_hanging_copy_delays_nobody(envoy: Gateway, pair: tuple[Echo, Echo]) -> None:
     """The caller has the answer while the copy still waits."""
-    import threading
-
     shadowed(envoy, pair)
     pair[1].hang = threading.Event()
     assert envoy.ask("/copied/x", key="k").status == 200

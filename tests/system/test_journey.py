@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.echo import call
 from support.journey import Journey, journey
+from support.postgres import embedded_postgres
 
 CALLS = "/scoring/score"
 
@@ -178,3 +181,48 @@ def test_a_broken_workspace_is_told_with_file_and_line(system: Journey) -> None:
     assert "interlock.yaml:14" in said
     assert "edge" in said
     assert system.run("validate")[0] == 2
+
+
+def test_the_api_s_port_in_use_is_said_before_anything_starts(system: Journey) -> None:
+    """Exit code 1, the address, and what to do; no Envoy is left behind."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", system.ports["api"]))
+        taken.listen()
+        code, said = system.run("up")
+    assert code == 1
+    assert f"127.0.0.1:{system.ports['api']}" in said
+    assert not (system.root / ".interlock/envoy/process.json").exists()
+
+
+def test_the_edge_s_port_in_use_is_said(system: Journey) -> None:
+    """The same for the address where callers come in."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", system.ports["edge"]))
+        taken.listen()
+        code, said = system.run("up")
+    assert code in (1, 3)
+    assert str(system.ports["edge"]) in said
+
+
+def test_the_same_workspace_runs_on_postgres(system: Journey) -> None:
+    """Only the store's address differs; the change is promoted and the chain verifies."""
+    with embedded_postgres() as address:
+        system.up("--store", address)
+        system.approve_all()
+        with system.callers():
+            system.json("rollout", "start", "better", person="ana")
+            code, said = system.run("status", "--watch")
+        assert code == 0, said
+        assert system.json("audit", "verify")["audit"] == "verified"
+        assert not (system.root / ".interlock/state.db").exists()
+        system.stop()
+
+
+def test_every_answer_of_the_api_needs_a_token(shared: Journey) -> None:
+    """Without one, and with a wrong one, a problem document with 401; the OpenAPI document is open."""
+    for headers in ({}, {"authorization": "Bearer wrong"}):
+        answer = call(shared.ports["api"], "/v1/status", method="GET", headers=headers)
+        assert answer.status == 401
+        assert answer.headers["content-type"] == "application/problem+json"
+    document = call(shared.ports["api"], "/openapi.json", method="GET").json
+    assert "/v1/rollouts" in document["paths"]

@@ -20,7 +20,9 @@ class ControlPlaneSilent(Unavailable):
 
 
 class Problem(InterlockError):
-    """What the control plane answered instead of doing it; carries its code and exit code."""
+    """What the control plane answered instead of doing it; an instance carries its code and exit code."""
+
+    code = "control_plane.answered"
 
     def __init__(self, body: dict[str, Any]) -> None:
         known = {"type", "title", "status", "detail", "remedy", "where", "exit_code"}

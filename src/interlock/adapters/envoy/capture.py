@@ -11,11 +11,12 @@ import base64
 import json
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interlock.adapters.envoy.admin import Admin
+from interlock.adapters.envoy.admin import Admin, EnvoySilent
 from interlock.adapters.envoy.names import Kind, RouteName, parse_route
 from interlock.engine.ports import ShadowPair
 
@@ -53,7 +54,8 @@ class Captures:
         if not self._taken.exists() and self._file.exists() and self._file.stat().st_size:
             self._file.rename(self._taken)
         if self._taken.exists() and not self._file.exists():
-            self._admin.post("/reopen_logs")
+            with suppress(EnvoySilent):  # then a later call asks again; these pairs are not lost over it
+                self._admin.post("/reopen_logs")
         return pairs
 
     def _join(self, line: bytes) -> Iterator[ShadowPair]:

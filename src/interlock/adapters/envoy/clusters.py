@@ -1,4 +1,4 @@
-"""Clusters: a service as a release serves it. What is particular to the release are upstream filters of its cluster.
+"""Clusters: a service as a release serves it. What is particular to a release are its cluster's upstream filters.
 
 Filters there run anew for each attempt and for each copy, so direct, split, pinned, repeated and mirrored requests
 all carry the right pin and the right contract version. Envoy checks no health: a failed attempt is replayed.

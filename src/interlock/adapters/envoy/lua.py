@@ -14,6 +14,8 @@ buffer (the larger of 1 MiB and the body limit) cannot be translated and become 
 
 from __future__ import annotations
 
+import json
+
 from interlock.adapters.envoy.lens_lua import RUNTIME, translator
 from interlock.adapters.envoy.names import Kind
 from interlock.domain.releases.release import Deployment
@@ -144,7 +146,7 @@ local taken, full = 0, false
 
 local function is_full()
   if taken % 64 == 0 then
-    local file = io.open('@FILE@', 'r')
+    local file = io.open(@FILE@, 'r')
     full = file ~= nil and file:seek('end') > @FILE_LIMIT@
     if file then file:close() end
   end
@@ -172,7 +174,8 @@ def capture_filter(file: str, body_limit_bytes: int, file_limit_bytes: int) -> s
 
     Nothing is captured while the file is over its limit, so that it cannot fill the disk when nobody reads it.
     """
-    return _fill(_CAPTURE, FILE=file, BODY_LIMIT=str(body_limit_bytes), FILE_LIMIT=str(file_limit_bytes))
+    quoted = json.dumps(file, ensure_ascii=False)  # Lua reads these escapes alike
+    return _fill(_CAPTURE, FILE=quoted, BODY_LIMIT=str(body_limit_bytes), FILE_LIMIT=str(file_limit_bytes))
 
 
 def _fill(template: str, **own: str) -> str:

@@ -10,7 +10,6 @@ import json
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from interlock.adapters.envoy import listeners as start_up
@@ -85,22 +84,27 @@ class EnvoyDataPlane:
             return True
 
     def publish(self, table: RouteTable) -> None:
-        """Make `table` serve; returns when Envoy acknowledged it and what left the table is idle.
+        """Make `table` serve; returns when Envoy acknowledged it and what left the table is idle and gone.
 
         TableUnsound or ConfigurationRejected (both Invalid) leave the earlier table serving; EnvoySilent or
-        EnvoyUnaware (both Unavailable) leave the earlier table in the files.
+        EnvoyUnaware (both Unavailable) leave it in the files. Once the edge has switched there is no way back: when
+        only the removal of what left fails, `published` says None until a table is published again.
         """
         refuse_unsound(table)
         with self._turn, exclusive(self._places.directory / "lock", self._deadline_s):
             recorded = self._record.tables()
+            both = transition(table, recorded)
+            goal, wide = translate(table), translate(both)
             before = {part: self._snapshot.read(part) for part in _PUBLISHED}
             self._record.write([*recorded, table])
             try:
-                self._advance(table, transition(table, recorded))
+                self._switch(goal, wide)
             except InterlockError:
                 self._go_back(before)
                 self._record.write(recorded)
                 raise
+            if both != table:
+                self._narrow(goal, wide, both)
             self._record.write([table])
 
     def published(self) -> str | None:
@@ -133,18 +137,21 @@ class EnvoyDataPlane:
             for part, resources in _parts(translate(RouteTable((), ()))).items():
                 self._snapshot.write(part, resources)
 
-    def _advance(self, table: RouteTable, both: RouteTable) -> None:
-        """Widen, switch the edge, wait until what leaves is idle, narrow."""
-        goal, wide = translate(table), translate(both)
+    def _switch(self, goal: Resources, wide: Resources) -> None:
+        """Everything of both tables behind the edge first, then the edge."""
         refuse_dangling(goal)
         refuse_dangling(wide)
         if self._apply(_parts(wide), Part.CLUSTERS, Part.INNER, Part.SHADOW):
             time.sleep(SETTLE_S)
         self._apply(_parts(goal), Part.EDGE)
-        if both != table:
-            leaving = {c["name"] for c in wide.clusters} - {c["name"] for c in goal.clusters}
-            self._drain(leaving, both)
-            self._apply(_parts(goal), Part.INNER, Part.SHADOW, Part.CLUSTERS)
+
+    def _narrow(self, goal: Resources, wide: Resources, both: RouteTable) -> None:
+        """Wait until what leaves is idle (its pins still need the inner routes), then remove it."""
+        leaving = {c["name"] for c in wide.clusters} - {c["name"] for c in goal.clusters}
+        time.sleep(SETTLE_S)
+        longest_s = max((b.deployment.timeout_s for b in both.backends), default=0.0)
+        wait_until(lambda: self._snapshot.active_requests(leaving) == 0, min(2 * longest_s + 1, DRAIN_LIMIT_S))
+        self._apply(_parts(goal), Part.INNER, Part.SHADOW, Part.CLUSTERS)
 
     def _apply(self, resources: dict[Part, list[Json]], *parts: Part) -> bool:
         """Apply `parts` in this order; True when any of them had to change."""
@@ -152,19 +159,13 @@ class EnvoyDataPlane:
         changed = [self._snapshot.apply(p, resources[p], seen[p], self._deadline_s) for p in parts]
         return any(changed)
 
-    def _drain(self, leaving: set[str], both: RouteTable) -> None:
-        """Wait until no request is under way in the leaving clusters: their pins still need the inner routes."""
-        time.sleep(SETTLE_S)
-        longest_s = max(b.deployment.timeout_s for b in both.backends)
-        wait_until(lambda: self._snapshot.active_requests(leaving) == 0, min(2 * longest_s + 1, DRAIN_LIMIT_S))
-
     def _go_back(self, before: dict[Part, bytes]) -> None:
         """The earlier files again, in the order that removes. An Envoy that does not answer reads them later."""
         for part in reversed(_PUBLISHED):
-            with suppress(InterlockError):
+            try:
                 self._snapshot.restore(part, before[part], self._snapshot.survey()[part], self._deadline_s)
-                continue
-            replace(self._places.file(part.value), before[part])
+            except InterlockError:
+                replace(self._places.file(part.value), before[part])
 
 
 class Record:

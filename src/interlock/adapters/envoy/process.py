@@ -177,7 +177,7 @@ class Process:
         return bool(told["state"] == "LIVE" and told["node"]["id"] == nonce)
 
     def _end_silent(self) -> None:
-        """An Envoy of ours that does not answer would keep its addresses; its command line tells that it is ours."""
+        """End an Envoy of ours that does not answer; its command line tells that it is ours."""
         written = self._written()
         if written and _is_alive(written.pid) and written.nonce in _command(written.pid):
             _end(written.pid)
