@@ -181,6 +181,7 @@ def serving(services: list[Service]) -> Iterator[list[int]]:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(services, theirs), daemon=True)
     process.start()
+    theirs.close()
     try:
         yield ours.recv()
     finally:
@@ -305,6 +306,7 @@ class Driving:
         self._ours, theirs = _SPAWN.Pipe()
         self._process = _SPAWN.Process(target=_drive, args=(load, theirs), daemon=True)
         self._process.start()
+        theirs.close()
         self._driven: Driven | None = None
 
     def is_done(self) -> bool:

@@ -10,10 +10,11 @@ import ipaddress
 from collections.abc import Iterator
 
 from interlock.adapters.envoy import lua
-from interlock.adapters.envoy.names import API, OVERWRITE, Json, cluster, shadow_cluster
+from interlock.adapters.envoy.names import API, Json, cluster, shadow_cluster
 from interlock.domain.releases.route_table import Backend, RouteTable
 
 SHADOW_LISTENER = "shadow"
+RELEASE_FILTER = "interlock.release"
 UPSTREAM_IDLE_S = 4
 """Below the five seconds after which common servers close an idle connection, so that we close it first."""
 _MANY = 1_000_000
@@ -35,7 +36,6 @@ def _cluster(backend: Backend) -> Json:
     name = cluster(deployment.service, backend.release)
     endpoints = [split_endpoint(e) for e in deployment.endpoints]
     are_addresses = all(_is_address(host) for host, _ in endpoints)
-    answer = {"header": {"key": "x-interlock-release", "value": backend.release}, "append_action": OVERWRITE}
     body: Json = {
         "name": name,
         "type": "STATIC" if are_addresses else "STRICT_DNS",
@@ -45,11 +45,9 @@ def _cluster(backend: Backend) -> Json:
         "circuit_breakers": _UNBROKEN,
         "load_assignment": _assignment(name, [_socket(host, port) for host, port in endpoints]),
         "typed_extension_protocol_options": _upstream(
-            _filter(
-                "interlock.answer", "header_mutation", {"mutations": {"response_mutations": [{"append": answer}]}}
-            ),
-            _lua_filter("interlock.release", lua.release_filter(backend.release, deployment)),
+            _lua_filter(RELEASE_FILTER, lua.release_filter(backend.release, deployment))
         ),
+        "metadata": {"filter_metadata": {"interlock": {"release": backend.release}}},
     }
     return body if are_addresses else {**body, "dns_lookup_family": "V4_PREFERRED"}
 
@@ -113,7 +111,8 @@ def _assignment(name: str, addresses: list[Json]) -> Json:
 
 
 def _upstream(*filters: Json) -> Json:
-    codec = _filter("envoy.filters.http.upstream_codec", "upstream_codec", {})
+    codec_type = f"{API}extensions.filters.http.upstream_codec.v3.UpstreamCodec"
+    codec = {"name": "envoy.filters.http.upstream_codec", "typed_config": {"@type": codec_type}}
     kind = "extensions.upstreams.http.v3.HttpProtocolOptions"
     options = {
         "@type": API + kind,
@@ -124,15 +123,6 @@ def _upstream(*filters: Json) -> Json:
     return {f"envoy.{kind}": options}
 
 
-_FILTER_TYPES = {"header_mutation": "HeaderMutation", "upstream_codec": "UpstreamCodec", "lua": "Lua"}
-
-
-def _filter(name: str, kind: str, config: Json) -> Json:
-    return {
-        "name": name,
-        "typed_config": {"@type": f"{API}extensions.filters.http.{kind}.v3.{_FILTER_TYPES[kind]}", **config},
-    }
-
-
 def _lua_filter(name: str, source: str) -> Json:
-    return _filter(name, "lua", {"default_source_code": {"inline_string": source}})
+    kind = f"{API}extensions.filters.http.lua.v3.Lua"
+    return {"name": name, "typed_config": {"@type": kind, "default_source_code": {"inline_string": source}}}

@@ -5,6 +5,9 @@ attempt and for each copy; what a route adds is still there, wrong, when the att
 Header edits survive into the next attempt while the body is restored, so the length of the untranslated body is
 remembered in `x-interlock-cl` and every release's cluster restores it.
 
+Routes switch this filter off where nothing is to be translated and no second release can come into play: a bare,
+right pin inside, or no baggage at all on a default route of the edge, which then adds the pin itself.
+
 A translation that rejects the request answers 422, marked by `x-interlock-lens` so that it counts against the
 release (400 when the body is not JSON, which is the caller's doing); Envoy repeats no answer that its own filters
 gave, so the caller sees it. A service's answer that cannot be translated back becomes a 502, which the edge does

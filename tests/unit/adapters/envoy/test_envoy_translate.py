@@ -84,14 +84,16 @@ def test_services_off_the_edge_have_no_edge_route() -> None:
 
 
 def test_no_edge_route_looks_at_the_pin_and_no_inner_route_at_the_key() -> None:
-    """The decision is made once, at the edge."""
+    """The decision is made once, at the edge; of baggage it asks only whether there is any."""
     resources = translate(table(share_bp=500))
-    looked = {part: _headers(getattr(resources, part)) for part in ("edge", "inner")}
-    assert looked == {"edge": {"x-entity-key", ":method", "content-length"}, "inner": {"baggage"}}
+    edge, inner = _conditions(resources.edge), _conditions(resources.inner)
+    assert {c["name"] for c in edge} == {"x-entity-key", ":method", "content-length", "baggage"}
+    assert [c for c in edge if c["name"] == "baggage" and c != {"name": "baggage", "present_match": False}] == []
+    assert {c["name"] for c in inner} == {"baggage"}
 
 
-def _headers(part: Any) -> set[str]:
-    return {header["name"] for route in routes_in(part) for header in route["match"].get("headers", ())}
+def _conditions(part: Any) -> list[dict[str, Any]]:
+    return [header for route in routes_in(part) for header in route["match"].get("headers", ())]
 
 
 def test_only_candidate_routes_name_two_clusters() -> None:
