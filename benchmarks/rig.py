@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -54,7 +55,7 @@ def free_port() -> int:
         return port
 
 
-class _Messages(asyncio.Protocol):
+class _Messages(asyncio.Protocol, ABC):
     """Cuts a byte stream into HTTP/1.1 messages that declare their length."""
 
     transport: asyncio.Transport
@@ -75,8 +76,9 @@ class _Messages(asyncio.Protocol):
             head, body, self._read = self._read[:end], self._read[end:total], self._read[total:]
             self.message(head, body)
 
+    @abstractmethod
     def message(self, head: bytes, body: bytes) -> None:
-        raise NotImplementedError
+        """What to do with a whole message."""
 
 
 # ---- services

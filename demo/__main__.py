@@ -28,8 +28,11 @@ VERSIONS = (("delay-predictor", "123"), ("rebooking", "123"), ("ops-board", "1")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a run has to work with: files, addresses, instances. Addresses are `host:port`."""
+    """What a run has to work with: files, addresses, instances. Addresses are `host:port`; its workspace, records
+    and logs are in `home`.
+    """
 
+    home: Path
     flights: Path
     models: Path
     workspace: Path
@@ -40,12 +43,16 @@ class Stage:
 
     def load(self, rate: float, seed: int, token: str) -> Load:
         """The load generator, not yet started; it posts outcomes with `token`."""
-        records = CACHE / "records.jsonl"
+        records = self.home / "records.jsonl"
         return Load(f"http://{self.edge}", self.flights, rate, seed, records, f"http://{self.api}", token)
 
+    def token(self) -> str:
+        """The operator's token; there once the control plane runs."""
+        return (self.workspace / ".interlock/token").read_text().strip()
 
-def prepare() -> Stage:
-    """Parse the flights, train the models (both only once), choose ports, write the workspace."""
+
+def prepare(home: Path = CACHE) -> Stage:
+    """Parse the flights, train the models (both only once), choose ports, write the workspace into `home`."""
     parsed = flights.prepare(CACHE)
     models = train.train(flights.open_parsed(parsed), CACHE)
     named = [(service, version) for service, versions in VERSIONS for version in versions]
@@ -53,8 +60,8 @@ def prepare() -> Stage:
     instances = tuple(Instance(s, v, port) for (s, v), port in zip(named, ports, strict=True))
     addresses = {"edge": f"{HOST}:{edge}", "inner": f"{HOST}:{inner}", "api": f"{HOST}:{api}"}
     filled = addresses | {i.placeholder: i.address for i in instances}
-    written = workspace.render(CACHE / "workspace", filled, models)
-    return Stage(parsed, models, written, **addresses, instances=instances)
+    written = workspace.render(home / "workspace", filled, models)
+    return Stage(home, parsed, models, written, **addresses, instances=instances)
 
 
 def start_services(stage: Stage, processes: Processes) -> None:
@@ -73,8 +80,7 @@ def start_control_plane(stage: Stage, processes: Processes) -> None:
 
 def conduct(stage: Stage, given: argparse.Namespace, console: Console) -> Report:
     """Traffic all the while; change A, a breath, change B; then the figures, from what callers saw."""
-    token = (stage.workspace / ".interlock/token").read_text().strip()
-    load = stage.load(given.rate, given.seed, token).start()
+    load = stage.load(given.rate, given.seed, stage.token()).start()
     try:
         conductor = Conductor(stage.workspace, load, console)
         conductor.let_traffic_flow(WARM_S)

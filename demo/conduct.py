@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ from rich.text import Text
 
 from demo.figures import ChangeStory, Report
 from demo.load import Load
-from interlock.cli.api import Api
+from interlock.cli.api import Api, Problem
 from interlock.cli.rollouts import lines
 
 LOOK_S = 0.5
@@ -32,14 +34,23 @@ class Conductor:
     def api(self, person: str = "") -> Api:
         return Api(self.workspace, person or None)
 
-    def carry_out(self, change: str, sponsor: str) -> ChangeStory:
-        """Plan and approve `change`, roll it out, and watch it to its end."""
-        self._approve(change)
-        rollout = self.api(sponsor).post("/rollouts", {"change": change})
-        self._watch(rollout["id"])
-        return self._story(rollout["id"])
+    def carry_out(self, change: str, sponsor: str, patience_s: float = math.inf) -> ChangeStory:
+        """Plan and approve `change`, roll it out, and watch it to its end, which is at hand after `patience_s`."""
+        self.approve(change)
+        rollout = self.start(change, sponsor)
+        self.watch(rollout, patience_s)
+        return self._story(rollout)
 
-    def _approve(self, change: str) -> None:
+    def start(self, change: str, sponsor: str) -> str:
+        """Start the rollout of the approved `change`, and return its id."""
+        return str(self.api(sponsor).post("/rollouts", {"change": change})["id"])
+
+    def order(self, rollout: str, verb: str, person: str, because: str = "") -> None:
+        """Tell the rollout to pause, resume, promote, abort or roll back."""
+        self.api(person).post(f"/rollouts/{rollout}/orders", {"verb": verb, "because": because})
+
+    def approve(self, change: str) -> None:
+        """Plan `change` as it is declared now, and approve it in every role that it needs."""
         view = self.api().post(f"/changes/{change}/plan")
         self.console.rule(f"[bold]{change}[/]: {view['why']}")
         for number, stage in enumerate(view["stages"]):
@@ -56,20 +67,25 @@ class Conductor:
             )
             self.console.print(f"  {person} approves {view['digest'][:19]} as {wanted['role']}", highlight=False)
 
-    def _watch(self, rollout: str) -> None:
+    def watch(self, rollout: str, patience_s: float = math.inf) -> None:
+        """Show the rollout until it has ended; one that still is not decided after `patience_s` is aborted."""
+        give_up = time.monotonic() + patience_s
         with Live(console=self.console, refresh_per_second=4, auto_refresh=self.console.is_terminal) as live:
             told = ""
             while True:
                 status = self.api().get("/status")
                 view = next(r for r in status["rollouts"] if r["id"] == rollout)
-                shown = "\n".join([*lines(status), *self._traffic(view)])
                 if self.console.is_terminal:
-                    live.update(Text(shown))
+                    live.update(Text("\n".join([*lines(status), *self._traffic(view)])))
                 elif (now := _headline(view)) != told:
                     told = now
                     self.console.print(now, highlight=False)
                 if view["phase"] == "finished":
                     return
+                if time.monotonic() > give_up and _is_open(view):
+                    give_up = math.inf
+                    with suppress(Problem):  # it may have ended since the look
+                        self.order(rollout, "abort", view["started_by"], f"not decided within {patience_s:.0f} s")
                 time.sleep(LOOK_S)
 
     def _traffic(self, view: dict[str, Any]) -> Iterator[str]:
@@ -117,6 +133,11 @@ class Conductor:
         """The control plane's own verification of its chain."""
         verified: dict[str, Any] = self.api().get("/audit/verification")
         return verified
+
+
+def _is_open(view: dict[str, Any]) -> bool:
+    """Neither turned back nor promoted yet."""
+    return view["phase"] == "forward" and view["stages"][view["stage"]] not in ("promote", "retire")
 
 
 def _headline(view: dict[str, Any]) -> str:

@@ -83,6 +83,7 @@ def record_of(shot: Shot, answer: Answer, flights: Flights, run: str, at: float,
         actual=float(flights.arr_delay[shot.flight]),
         trail=tuple((step["service"], step["release"]) for step in body.get("trail", ())),
         error=str(body.get("error", "")),
+        is_hit=any(step.get("fault", False) for step in body.get("trail", ())),
     )
 
 
@@ -228,6 +229,10 @@ class Load:
     def records(self) -> list[Record]:
         """What was answered and written so far (a quarter of a second behind)."""
         return self.written.records()
+
+    def forget(self) -> None:
+        """Let go of the records so far, so that hours of load fit into memory."""
+        self.written.forget()
 
     def stop(self) -> list[Record]:
         """Send nothing more, wait for the answers under way and their outcomes, and return every record."""

@@ -98,11 +98,15 @@ class Processes:
                 start_new_session=True,
             )
 
-    def start_service(self, instance: Instance, inner: str, models: Path) -> None:
+    def start_service(
+        self, instance: Instance, inner: str, models: Path, environment: dict[str, str] | None = None
+    ) -> None:
         command = [sys.executable, "-m", instance.module, "--version", instance.version]
         command += ["--port", str(instance.port), "--inner", inner, "--models", str(models)]
         # One thread per process: on two cores, thread pools of numerical libraries only get in the way.
-        self.start(f"{instance.service}-{instance.version}", command, {"OMP_NUM_THREADS": "1"})
+        self.start(
+            f"{instance.service}-{instance.version}", command, {"OMP_NUM_THREADS": "1"} | (environment or {})
+        )
 
     def wait_healthy(self, addresses: Sequence[str], patience_s: float = 60.0) -> None:
         """Until every address answers /health; RuntimeError with the log of a process that ended instead."""

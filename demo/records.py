@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 Trail = tuple[tuple[str, str | None], ...]
@@ -14,7 +14,7 @@ Trail = tuple[tuple[str, str | None], ...]
 class Record:
     """One request. `at` is when it was due, in seconds since the epoch, and `latency_ms` counts from then, so a
     late sender does not flatter the service. `status` is 0 when there was no answer; `release` is the one that
-    the edge named; `predicted` and `actual` are minutes.
+    the edge named; `predicted` and `actual` are minutes. `is_hit`: a planted fault took part in the answer.
     """
 
     id: str
@@ -29,6 +29,7 @@ class Record:
     actual: float
     trail: Trail = ()
     error: str = ""
+    is_hit: bool = False
 
     @property
     def is_failed(self) -> bool:
@@ -49,13 +50,16 @@ class Record:
         return None if self.predicted is None else abs(self.predicted - self.actual)
 
 
+TRAIL = [f.name for f in fields(Record)].index("trail")
+
+
 def to_line(record: Record) -> str:
     return json.dumps(astuple(record), separators=(",", ":")) + "\n"
 
 
 def from_line(line: str) -> Record:
     values = json.loads(line)
-    values[-2] = tuple((service, release) for service, release in values[-2])
+    values[TRAIL] = tuple((service, release) for service, release in values[TRAIL])
     return Record(*values)
 
 
@@ -76,3 +80,7 @@ class RecordFile:
             self._offset += len(whole + newline)
             self._known += [from_line(line) for line in whole.decode().splitlines()]
         return list(self._known)
+
+    def forget(self) -> None:
+        """Let go of what was read so far; `records` then tells only what comes later."""
+        self._known.clear()

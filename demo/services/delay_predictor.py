@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from demo.flights import Winds, winds
 from demo.models import DelayModel, load_model
+from demo.services.faults import with_faults
 from demo.services.serving import answer, application, parse_arguments, serve, step
 
 NAME = "delay-predictor"
@@ -58,7 +59,7 @@ def route(folder: Path, version: str) -> Route:
 
 def main() -> None:
     given = parse_arguments()
-    serve(application(route(given.models, given.version)), given.port)
+    serve(application(with_faults(route(given.models, given.version))), given.port)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from demo.services.faults import with_faults
 from demo.services.serving import Peers, answer, application, parse_arguments, serve, step
 
 NAME = "rebooking"
@@ -38,7 +39,7 @@ def main() -> None:
     given = parse_arguments()
     threshold_min = json.loads((given.models / "thresholds.json").read_text())[given.version]
     peers = Peers(given.inner)
-    serve(application(route(peers, given.version, threshold_min), peers=peers), given.port)
+    serve(application(with_faults(route(peers, given.version, threshold_min)), peers=peers), given.port)
 
 
 if __name__ == "__main__":

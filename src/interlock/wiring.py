@@ -73,13 +73,14 @@ class ControlPlane:
     def serve(self) -> None:
         """Answer the API and reconcile until interrupted or terminated."""
         thread = threading.Thread(target=self._loop.run, args=(self._stop,), name="reconcile")
-        thread.start()
         try:
+            thread.start()
             self._server.run(sockets=[self._socket])
         finally:
             self._stop.set()
             self.context.wake.set()
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
 
     def close(self, *, keep_proxy: bool) -> None:
         """Stop the proxy (unless it is to keep serving), and let go of the store."""

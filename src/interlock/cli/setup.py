@@ -47,6 +47,7 @@ def up(obj: dict[str, Any], /, keep_envoy: bool, output: str, **given: str | Non
     from interlock.config import settings
     from interlock.wiring import ControlPlane
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, in order
     workspace = obj["workspace"].resolve()
     chosen = settings(workspace, asdict(WorkspaceFiles(workspace).addresses()), given)
     plane = ControlPlane(chosen, report=lambda line: click.echo(line, err=True))
@@ -61,7 +62,6 @@ def up(obj: dict[str, Any], /, keep_envoy: bool, output: str, **given: str | Non
         else:
             click.echo(f"ready: edge {ready['edge']}/SERVICE/, inner {ready['inner']}/SERVICE/")
             click.echo(f"       control plane {ready['api']} (token in {chosen.state_dir / 'token'})")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         plane.serve()
     except KeyboardInterrupt:
         pass

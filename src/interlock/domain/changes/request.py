@@ -38,8 +38,8 @@ class GateSpec:
     metric: `errors` (share of bad answers), `latency` (share slower than the baseline's quantiles), or
     `outcome` (mean loss from outcomes posted later).
     margin: what the candidate may be worse by and still pass: a share of requests for errors and latency,
-    loss units for outcomes. tolerance_ms: a slowdown that nobody would notice (latency only). cap: the largest loss that counts, in loss units (outcomes only).
-    outcome: name of the outcome metric, for example `absolute_error`.
+    loss units for outcomes. outcome: name of the outcome metric, for example `absolute_error`. cap: the largest
+    loss that counts, in loss units (outcomes only). tolerance_ms: a slowdown that nobody would notice (latency only).
     """
 
     metric: Literal["errors", "latency", "outcome"]

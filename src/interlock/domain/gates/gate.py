@@ -41,7 +41,8 @@ class Gate:
 
     margin: the excess that still passes: a share of requests for errors and latency (for latency: requests
     slower than the baseline's .9 quantile), loss units for outcomes. weight: this gate's part of the evidence,
-    relative to the others. tolerance_ms: a slowdown that nobody would notice (latency). outcome, cap: the outcome metric and the largest loss that counts, in loss units.
+    relative to the others. outcome, cap: the outcome metric and the largest loss that counts, in loss units.
+    tolerance_ms: a slowdown that nobody would notice (latency only).
     """
 
     name: str

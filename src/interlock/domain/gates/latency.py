@@ -5,9 +5,9 @@ the past exceeded. (The edge above the quantile's bin, not below it: else a serv
 bin would count as all slow, and no slowdown could show.) A block without a past to compare with only
 becomes past.
 
-The candidate may be slower by some bins, or by some milliseconds: if it is at most that much slower in distribution,
-its share beyond the shifted threshold is at most the baseline's share beyond the threshold, which is the null of the
-odds test. The milliseconds matter where answers are so fast that a factor is below what anyone would notice.
+The candidate may be slower by some bins, or by some milliseconds: if it is at most that much slower in
+distribution, its share beyond the shifted threshold is at most the baseline's share beyond the threshold, which
+is the null of the odds test. The milliseconds matter where answers are so fast that nobody would notice a factor.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def learn_past(past: Past, bins: Bins, seconds: float, half_life_s: float) -> Pa
 
 
 def shifted(threshold: int, tolerated_bins: int, tolerance_ms: float) -> int:
-    """The candidate's threshold: later than the baseline's by some bins or by some milliseconds, whichever is more."""
+    """The candidate's threshold: later than the baseline's by bins or by milliseconds, whichever is more."""
     edge_ms = LATENCY_BIN_ZERO_MS * LATENCY_BIN_FACTOR**threshold
     later = math.log((edge_ms + tolerance_ms) / LATENCY_BIN_ZERO_MS, LATENCY_BIN_FACTOR)
     return max(threshold + tolerated_bins, math.ceil(later - 1e-9))

@@ -1,0 +1,1 @@
+"""Metrics from where people keep them: Prometheus, databases, warehouses. Sources are read, never written."""

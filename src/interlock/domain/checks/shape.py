@@ -1,0 +1,225 @@
+"""Shapes: what the fields of many records look like, as counts that add: how often a field is absent, how often it
+is outside of its contract, and how its values are spread.
+
+A *layout* fixes beforehand what is counted, so that shapes of two arms, of many proxies and of many blocks add up
+exactly and stay small: numbers fall into bins, words into a fixed list. It is learned from the first records of the
+baseline where there are enough of them, and follows from the contract otherwise.
+
+Limits: a word that is not on the list is only seen as one of the others; text that hardly ever repeats (names,
+identifiers), dates, objects and lists are counted as there or absent, nothing more. Contracts are flat, so are
+shapes. A model's confidence is a number field like any other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, assert_never
+
+from interlock.domain.checks.bins import SIGNED_LOG, Bins, Grid, add_bins, even_edges, middle_of, quantile_edges
+from interlock.domain.checks.violations import violation
+from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.scalars import double
+from interlock.kernel.digest import digest
+
+BINS = 40
+WORD_LIMIT = 50
+LEARNING_RECORDS = 200
+"""Fewer values than this say too little of how a field is spread."""
+
+OTHER_WORD = -1
+"""The bin of the words that are not on the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Values fall into the bins of a grid."""
+
+    grid: Grid
+    kind: Literal["numbers"] = "numbers"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Values are counted by word: bin i is words[i]."""
+
+    words: tuple[str, ...]
+    kind: Literal["words"] = "words"
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Values are not looked at."""
+
+    kind: Literal["opaque"] = "opaque"
+
+
+Split = Numbers | Words | Opaque
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLayout:
+    """How one field of the contract is counted."""
+
+    field: Field
+    split: Split
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is counted of each field. Shapes of layouts with one digest add."""
+
+    fields: tuple[FieldLayout, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        return digest(self.fields)
+
+    def split(self, name: str) -> Split:
+        return next((f.split for f in self.fields if f.field.name == name), Opaque())
+
+
+def layout_of(contract: Contract, learned_from: Sequence[Any] = ()) -> Layout:
+    """The layout for records of a contract. learned_from: the first records of the baseline, as plain JSON data."""
+    found = [
+        FieldLayout(one, _split(one, [r[one.name] for r in learned_from if isinstance(r, dict) and one.name in r]))
+        for one in contract.fields
+    ]
+    return Layout(tuple(found))
+
+
+def _split(one: Field, values: Sequence[Any]) -> Split:
+    fitting = [v for v in values if v is not None and violation(v, one) is None]
+    if one.enum:
+        return Words(tuple(dict.fromkeys(_word(v) for v in one.enum if v is not None)))
+    match one.type:
+        case "boolean":
+            return Words(("false", "true"))
+        case "integer" | "number":
+            return Numbers(_grid(one, [x for v in fitting if (x := double(v)) is not None]))
+        case "string":
+            return _learned_words([_word(v) for v in fitting])
+        case "timestamp" | "date" | "object" | "array":
+            return Opaque()
+        case _:
+            assert_never(one.type)
+
+
+def _grid(one: Field, numbers: Sequence[float]) -> Grid:
+    if len(numbers) >= LEARNING_RECORDS:
+        return quantile_edges(numbers, BINS)
+    if one.minimum is not None and one.maximum is not None and one.minimum < one.maximum:
+        return even_edges(one.minimum, one.maximum, BINS)
+    return SIGNED_LOG
+
+
+def _learned_words(words: Sequence[str]) -> Split:
+    counted = Counter(words)
+    if len(words) < LEARNING_RECORDS or len(counted) > len(words) / 2:
+        return Opaque()
+    return Words(tuple(w for w, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:WORD_LIMIT]))
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    number = double(value)
+    return str(value) if number is None else f"{number:.17g}"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldShape:
+    """absent: missing or null; outside: there, but no value of the contract's field (type, enum or range); values:
+    the others that the split can place (a number outside of its range is placed as well).
+    """
+
+    absent: int = 0
+    outside: int = 0
+    values: Bins = field(default_factory=dict)
+
+    def __add__(self, other: FieldShape) -> FieldShape:
+        return FieldShape(
+            self.absent + other.absent, self.outside + other.outside, add_bins(self.values, other.values)
+        )
+
+
+class LayoutsDiffer(ValueError):
+    """Shapes of two layouts cannot be added or compared: their bins mean different things."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Counts over `records`. layout: the digest of what was counted; empty for no records at all. unreadable:
+    records that are no JSON object; they count in no field.
+    """
+
+    layout: str = ""
+    records: int = 0
+    unreadable: int = 0
+    fields: Mapping[str, FieldShape] = field(default_factory=dict)
+
+    def __add__(self, other: Shape) -> Shape:
+        if self.layout and other.layout and self.layout != other.layout:
+            raise LayoutsDiffer("shapes of two layouts do not add")
+        empty = FieldShape()
+        names = sorted({*self.fields, *other.fields})
+        return Shape(
+            self.layout or other.layout,
+            self.records + other.records,
+            self.unreadable + other.unreadable,
+            {n: self.fields.get(n, empty) + other.fields.get(n, empty) for n in names},
+        )
+
+
+@dataclass(slots=True)
+class _Tally:
+    absent: int = 0
+    outside: int = 0
+    values: Counter[int] = field(default_factory=Counter)
+
+
+def shape_of(records: Iterable[Any], layout: Layout) -> Shape:
+    """The shape of records given as plain JSON data (what is no object, UNREADABLE included, counts as such)."""
+    tallies = {one.field.name: _Tally() for one in layout.fields}
+    placed = {one.field.name: _places(one.split) for one in layout.fields}
+    total = unreadable = 0
+    for record in records:
+        total += 1
+        if not isinstance(record, dict):
+            unreadable += 1
+            continue
+        for one in layout.fields:
+            _count(tallies[one.field.name], record.get(one.field.name), one, placed[one.field.name])
+    fields = {n: FieldShape(t.absent, t.outside, dict(sorted(t.values.items()))) for n, t in tallies.items()}
+    return Shape(layout.digest, total, unreadable, dict(sorted(fields.items())))
+
+
+def _places(split: Split) -> dict[str, int]:
+    return {word: i for i, word in enumerate(split.words)} if isinstance(split, Words) else {}
+
+
+def _count(tally: _Tally, value: Any, one: FieldLayout, places: Mapping[str, int]) -> None:
+    if value is None:
+        tally.absent += 1
+        return
+    broken = violation(value, one.field)
+    tally.outside += broken is not None
+    match one.split:
+        case Numbers(grid=grid) if broken in (None, "range") and (x := double(value)) is not None:
+            tally.values[grid.bin(x)] += 1
+        case Words() if broken in (None, "enum"):
+            tally.values[places.get(_word(value), OTHER_WORD)] += 1
+        case _:
+            pass
+
+
+def quantile(bins: Bins, grid: Grid, q: float) -> float | None:
+    """The q quantile, as exact as the bins are; None without values."""
+    wanted, seen = q * sum(bins.values()), 0
+    for index in sorted(bins):
+        seen += bins[index]
+        if seen >= wanted:
+            return middle_of(grid, index)
+    return None
