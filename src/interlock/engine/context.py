@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from interlock.domain.gates.trail import Trail
 from interlock.domain.rollout.observation import Seen
 from interlock.engine.ports import Clock, DataPlane, Probe, Store, Workspaces
 
@@ -14,7 +15,8 @@ class Context:
     """The engine's surroundings.
 
     block_s: length of a block of evidence. wake: ends the loop's sleep early. seen: what the loop saw last, by
-    rollout, for whoever asks for the status; the loop alone writes it.
+    rollout, for whoever asks for the status; the loop alone writes it. trails: what standalone gate sessions have
+    judged so far, by series; rebuilt from the stored blocks after a restart.
     """
 
     store: Store
@@ -25,3 +27,4 @@ class Context:
     block_s: float = 1.0
     wake: threading.Event = field(default_factory=threading.Event)
     seen: dict[str, Seen] = field(default_factory=dict)
+    trails: dict[str, Trail] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
 from interlock import __version__
-from interlock.adapters.web import audit, changes, outcomes, problems, rollouts
+from interlock.adapters.web import audit, changes, gates, outcomes, problems, rollouts
 from interlock.adapters.web.page import PAGE
 from interlock.adapters.web.speaker import authenticate
 from interlock.engine.context import Context
@@ -35,7 +35,8 @@ def build_app(context: Context) -> FastAPI:
         return PAGE
 
     v1 = APIRouter(prefix="/v1", dependencies=[Depends(authenticate)])
-    for noun in (changes, rollouts, audit, outcomes):
+    for noun in (changes, rollouts, gates, audit, outcomes):
         v1.include_router(noun.routes)
     app.include_router(v1)
+    app.include_router(gates.hooks, prefix="/v1")
     return app

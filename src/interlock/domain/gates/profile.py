@@ -34,7 +34,8 @@ class Profile:
 @dataclass(frozen=True, slots=True)
 class Harm:
     """How a candidate is worse in `service`: `bad` more of its answers are bad (a share), latency is multiplied, or
-    the mean of `outcome` is `loss` higher (a part of the cap). It begins after `begins_s` and is whole `grows_s` later.
+    the mean of `outcome` is `loss` higher (a part of the cap). It begins after `begins_s` and is whole `grows_s`
+    later.
     """
 
     name: str
