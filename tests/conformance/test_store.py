@@ -441,6 +441,18 @@ def test_outcomes_arrive_in_order_and_count_once(store: SqlStore) -> None:
         assert tx.outcomes(after=numbers[-1]) == []
 
 
+def test_forgotten_outcomes_are_gone_and_numbers_go_on(store: SqlStore) -> None:
+    """Forgetting takes the oldest; what comes next is numbered after all that ever were."""
+    with store.transaction() as tx:
+        tx.add_outcomes([outcome("a"), outcome("b"), outcome("c")])
+        first, second, last = (number for number, _ in tx.outcomes())
+        assert tx.forget_outcomes(through=second) == 2
+        assert [number for number, _ in tx.outcomes()] == [last]
+        assert tx.forget_outcomes(through=last) == 1
+        assert tx.add_outcomes([outcome("a")]) == 1
+        assert tx.outcomes()[0][0] > last > first
+
+
 def test_a_reader_of_outcomes_misses_none(store: SqlStore) -> None:
     """A number that becomes visible is above all those that were: following `last_outcome` loses nothing."""
     done = threading.Event()

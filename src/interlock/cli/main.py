@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from interlock import __version__
-from interlock.cli import audit, changes, gates, rollouts, setup
+from interlock.cli import audit, changes, checks, gates, rollouts, setup
 from interlock.cli.output import fails_clearly
 
 
@@ -44,6 +44,7 @@ for command in (
     rollouts.status,
     *rollouts.ORDERS,
     gates.gate,
+    checks.check,
     audit.audit,
 ):
     interlock.add_command(command)

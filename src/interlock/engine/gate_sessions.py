@@ -27,7 +27,7 @@ from interlock.domain.gates.trail import Trail, advance, arrive, set_out
 from interlock.engine import records
 from interlock.engine.codec import dump, load
 from interlock.engine.context import Context
-from interlock.engine.gates import blocks_of_rollout, gates_view, judgement_in_full, recording
+from interlock.engine.gates import blocks_of_rollout, gates_view, judgement_in_full, recording, unless_stale
 from interlock.engine.ports import Transaction
 from interlock.engine.rollouts import find
 from interlock.kernel.errors import Invalid, Missing, Refused
@@ -308,7 +308,7 @@ def _has_both(block: Block) -> bool:
 
 
 def answer(context: Context, name: str, candidate: str = "") -> Answer:
-    """Where the gates of a session, a rollout or a change stand. `candidate`, when given, is the one asked about."""
+    """Where the gates of a session, a rollout or a change stand; `candidate`, if given, is the one asked about."""
     with context.store.transaction(read_only=True) as tx:
         session = _read(tx, name)
         trail = _trail(context, tx, session) if session else None
@@ -325,21 +325,23 @@ def _of_session(session: Session, trail: Trail, now: Instant, candidate: str) ->
     current = arrive(trail, session.steps, session.newest + 1)
     age_s = (now - session.fresh_at).total_seconds() if session.fresh_at else None
     view = judgement_in_full(verdicts(current.state), session.gate_set)
+    if age_s is None or age_s > session.stale_after_s:
+        view["verdict"] = unless_stale(view["verdict"], age_s)
     told = _told(session.id, "session", view, session.candidate, age_s)
     if candidate and session.candidate and candidate != session.candidate:
         says = f"the evidence is of candidate {session.candidate}, not of {candidate}"
         return _undecided(told, says, "other-candidate")
-    return _unless_stale(told, age_s is None or age_s > session.stale_after_s)
+    return told
 
 
 def _of_rollout(view: Mapping[str, Any], candidate: str) -> Answer:
     """A rollout that was turned back answers Fail, whatever its gates last said."""
     told = _told(view["rollout"], "rollout", view, view["plan"], view["age_s"])
-    if view["outcome"] in ("rolled_back", "aborted"):
-        return replace(told, verdict="fail", because=view["because"], reason="", needs_requests=None, needs_s=None)
     if candidate and candidate != told.candidate:
         return _undecided(told, f"the rollout is of plan {told.candidate}, not of {candidate}", "other-candidate")
-    return _unless_stale(told, view["is_stale"])
+    if view["outcome"] in ("rolled_back", "aborted"):
+        return replace(told, verdict="fail", because=view["because"], reason="", needs_requests=None, needs_s=None)
+    return told
 
 
 def _told(
@@ -358,14 +360,6 @@ def _told(
         age_s=age_s,
         detail={"evidence": view["evidence"], "gates": view["gates"]},
     )
-
-
-def _unless_stale(told: Answer, is_stale: bool) -> Answer:
-    """A Pass on evidence that stopped coming says nothing about now; a Fail stays."""
-    if told.verdict != "pass" or not is_stale:
-        return told
-    age = "nothing" if told.age_s is None else f"the newest evidence is {told.age_s:.0f} s old; before that: "
-    return _undecided(told, f"{age}{told.because}", "stale")
 
 
 def _undecided(told: Answer, because: str, reason: str) -> Answer:
@@ -393,8 +387,8 @@ def goes_on(hook: Hook, verdict: str) -> bool:
 def take_hook(context: Context, name: str, hook: Hook, checksum: str, phase: str) -> tuple[Answer, bool]:
     """The answer to Flagger's hook, and whether it goes on.
 
-    The checksum names the candidate, but not always the coming one: Flagger calls confirm-rollout, and everything in
-    phase Waiting, before it has taken note of the new revision (checkCanaryStatus in pkg/controller/scheduler.go).
+    The checksum names the candidate, but not always the coming one: Flagger calls confirm-rollout, and everything
+    in phase Waiting, before it takes note of the new revision (checkCanaryStatus in pkg/controller/scheduler.go).
     Those are answered without looking at the evidence, which is of the candidate before. And it asks
     confirm-traffic-increase before the first weight too, right after pre-rollout, which it asks at weight 0 alone:
     that one increase is granted without evidence. Each increase begins a step, which passes on its own evidence.

@@ -5,7 +5,8 @@ Of a live rollout the loop's newest judgement is told; of an ended one it is rec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from interlock.domain.checks.evidence import Block
@@ -13,13 +14,14 @@ from interlock.domain.gates.gate import GateSet
 from interlock.domain.gates.judge import begin, verdicts
 from interlock.domain.gates.outlook import Outlook, outlooks, way_to
 from interlock.domain.gates.trail import walk
-from interlock.domain.gates.verdict import GateReport, Judgement
+from interlock.domain.gates.verdict import GateReport, Judgement, Undecided
 from interlock.domain.rollout.decide import STALE_AFTER_S
 from interlock.domain.rollout.explain import explain_gate
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import traffic
-from interlock.domain.rollout.stages import Prepare, Shadow
+from interlock.domain.rollout.stages import Canary, Prepare, Shadow
 from interlock.engine import records
+from interlock.engine.codec import dump
 from interlock.engine.context import Context
 from interlock.engine.observe import read_base, shadow_series
 from interlock.engine.ports import Transaction
@@ -34,23 +36,36 @@ def gates_view(context: Context, name: str) -> dict[str, Any]:
         rollout = find(tx, name)
         plan = records.read_plan(tx, rollout.plan)
         judgement, series = _judged(context, tx, rollout, plan)
+    position = rollout.position
     seen = context.seen.get(rollout.id) if rollout.is_live else None
     age_s = seen.evidence_age_s if seen else None
-    position = rollout.position
+    stage = plan.stages[position.stage]
+    is_collecting = rollout.is_live and position.phase == "forward" and isinstance(stage, Canary | Shadow)
+    is_stale = is_collecting and series != "nothing" and (age_s is None or age_s > STALE_AFTER_S)
+    full = judgement_in_full(judgement, plan.gates)
     return {
         "rollout": rollout.id,
         "change": rollout.change,
         "plan": rollout.plan,
-        "stage": plan.stages[position.stage].kind,
+        "stage": stage.kind,
         "weight_bp": traffic(plan, position).weight_bp,
         "phase": position.phase,
         "outcome": position.outcome,
         "because": position.because,
         "judged": series,
         "age_s": age_s,
-        "is_stale": rollout.is_live and series != "nothing" and (age_s is None or age_s > STALE_AFTER_S),
-        **judgement_in_full(judgement, plan.gates),
+        "is_stale": is_stale,
+        **full,
+        "verdict": unless_stale(full["verdict"], age_s) if is_stale else full["verdict"],
     }
+
+
+def unless_stale(verdict: Mapping[str, Any], age_s: float | None) -> Mapping[str, Any]:
+    """A Pass on evidence that stopped coming says nothing about now; Fail and Undecided stay."""
+    if verdict["kind"] != "pass":
+        return verdict
+    age = "there is no evidence of now" if age_s is None else f"the newest evidence is {age_s:.0f} s old"
+    return plain(Undecided(f"{age}; before that: {verdict['because']}", "no-data")) | {"reason": "stale"}
 
 
 def judgement_in_full(judgement: Judgement, gate_set: GateSet) -> dict[str, Any]:
@@ -128,9 +143,19 @@ def blocks_of_rollout(context: Context, name: str) -> dict[str, Any]:
     return recording(rollout.id, plan.gates, steps, blocks)
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Recorded blocks with the gates that judged them, and the blocks at which steps began."""
+
+    of: str
+    gate_set: GateSet
+    steps: tuple[int, ...]
+    blocks: tuple[Block, ...]
+
+
 def recording(name: str, gate_set: GateSet, steps: Sequence[int], blocks: Sequence[Block]) -> dict[str, Any]:
-    """What a backtest needs, as plain JSON data."""
-    return {"of": name, "gate_set": plain(gate_set), "steps": list(steps), "blocks": plain(blocks)}
+    """A Recording as plain JSON data."""
+    return dump(Recording(name, gate_set, tuple(steps), tuple(blocks)))
 
 
 def traffic_view(context: Context) -> dict[str, Any]:

@@ -78,6 +78,10 @@ class Transaction(Protocol):
         """Outcomes in order of arrival, with their sequence numbers, beginning after `after`."""
         ...
 
+    def forget_outcomes(self, through: int) -> int:
+        """Drop the outcomes up to this sequence number, and how many that were; their ids count as new again."""
+        ...
+
     def last_outcome(self) -> int:
         """The newest outcome's sequence number, 0 when there is none."""
         ...

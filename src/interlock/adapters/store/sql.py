@@ -145,6 +145,9 @@ class SqlTransaction:
         rows = self._connection.execute(sa.select(o).where(o.c.seq > after).order_by(o.c.seq).limit(limit))
         return [(r.seq, _outcome_of_row(r)) for r in rows]
 
+    def forget_outcomes(self, through: int) -> int:
+        return self._change(sa.delete(tables.outcomes).where(tables.outcomes.c.seq <= through))
+
     def last_outcome(self) -> int:
         return self._connection.scalar(sa.select(sa.func.max(tables.outcomes.c.seq))) or 0
 

@@ -156,8 +156,8 @@ def traffic(context: Engine) -> dict[str, Any]:
 def verdict(
     context: Engine, id: str, candidate: Annotated[str, Query(description="whose evidence is asked for")] = ""
 ) -> dict[str, Any]:
-    """Where the gates of a session, rollout or change stand, for Argo Rollouts' web metric: 200 whatever the verdict,
-    which `result.verdict` tells.
+    """Where the gates of a session, rollout or change stand, for Argo Rollouts' web metric: 200 whatever the
+    verdict, which `result.verdict` tells.
     """
     return {"result": answer_view(gate_sessions.answer(context, id, candidate))}
 
@@ -188,7 +188,7 @@ def post_blocks(context: Engine, id: str, body: BlocksBody) -> dict[str, Any]:
 
 @routes.get("/gates/{id}/blocks")
 def recorded(context: Engine, id: str) -> dict[str, Any]:
-    """The blocks that the gates of a session or rollout judged, with the gates themselves: what a backtest needs."""
+    """The blocks that the gates of a session or rollout judged, with the gates: what a backtest needs."""
     return gate_sessions.blocks_of(context, id)
 
 

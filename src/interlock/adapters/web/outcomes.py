@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from interlock.adapters.web.speaker import Engine
+from interlock.engine.outcomes import take_in
 from interlock.engine.ports import Outcome
 
 
@@ -37,6 +38,4 @@ routes = APIRouter(tags=["outcomes"])
 def post(context: Engine, body: OutcomesBody) -> dict[str, Any]:
     """Take outcomes in. An id counts once, however often and in whatever order it is posted."""
     rows = [Outcome(o.id, o.service, o.release, o.metric, o.loss, o.at) for o in body.outcomes]
-    with context.store.transaction() as tx:
-        new = tx.add_outcomes(rows)
-    return {"received": len(rows), "new": new}
+    return {"received": len(rows), "new": take_in(context, rows)}

@@ -18,6 +18,7 @@ from jsonschema.validators import extend
 
 from interlock.domain.catalog.asset import Kind
 from interlock.domain.changes.request import Role
+from interlock.domain.checks.declared import CHECK_SCHEMA
 from interlock.domain.lenses.parse import LENS_SCHEMA
 from interlock.kernel.finding import Finding, Severity
 from interlock.kernel.ident import NAME_PATTERN, VERSION_PATTERN, did_you_mean
@@ -416,6 +417,7 @@ KINDS: Final[Mapping[str, Schema]] = {
     "Lens": dict(LENS_SCHEMA),
     "Change": CHANGE,
     "DataContract": DATA_CONTRACT,
+    "Check": dict(CHECK_SCHEMA),
 }
 
 

@@ -170,7 +170,9 @@ def perform(check: Check) -> CheckResult:
         plain(measured)  # facts that are not JSON-ready are a fault of the check, found while it can still be told
     except AssertionError as failed:
         measured = Measurement("custom", "assertions", Fail(str(failed).strip() or "an assertion does not hold"))
-    except Exception as fault:  # whatever a check raises is a fact about the check, not about its subject
+    except KeyboardInterrupt:
+        raise
+    except BaseException as fault:  # whatever a check raises, sys.exit(0) too, is no answer about its subject
         measured = raised(fault)
     return CheckResult(check.name, check.subject, measured, check.source)
 

@@ -47,6 +47,11 @@ class Harm:
     begins_s: float = 0.0
     grows_s: float = 0.0
 
+    @property
+    def is_any(self) -> bool:
+        """Whether it makes anything worse."""
+        return bool(self.bad or self.loss) or self.latency_factor != 1
+
     def part_at(self, at_s: float) -> float:
         """How much of the harm is there `at_s` seconds after the start, 0 to 1."""
         if at_s < self.begins_s:
@@ -162,7 +167,9 @@ def _harms(gate: Gate) -> list[Harm]:
     service = gate.service
     match gate.metric:
         case "errors":
-            points = [Harm(f"{service}: errors +{p:.1%}", service, bad=p) for p in (0.005, 0.01, 0.02, 0.05, 0.2)]
+            points = [
+                Harm(f"{service}: errors +{100 * p:g} pp", service, bad=p) for p in (0.005, 0.01, 0.02, 0.05, 0.2)
+            ]
             return [*points, Harm(f"{service}: total failure", service, bad=1.0)]
         case "latency":
             factors = (1.1, 1.2, 1.5, 2.0)

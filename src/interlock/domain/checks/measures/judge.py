@@ -56,7 +56,7 @@ def what_is_missing(found: Estimate, threshold: Threshold) -> str:
 
 
 def judge_parts(laws: Mapping[str, Law], threshold: Threshold, alpha: float = ALPHA, unit: str = "") -> list[Part]:
-    """One part per law; failures by Holm, passes at the full level. Intervals shown are those of each part alone."""
+    """One part per law; failures by Holm, passes at the full level. Intervals are those of each part alone."""
     failing = _holm({name: _p_within(law, threshold) for name, law in laws.items()}, alpha / 2)
     return [_part(name, estimate(law, alpha, unit), threshold, name in failing) for name, law in laws.items()]
 

@@ -39,7 +39,7 @@ class LoadSeen:
 
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
-    """latency_ms: quantile -> most milliseconds; failures: most share of calls; grown_mib: most growth of memory."""
+    """latency_ms: quantile -> milliseconds at most; failures: share of calls; grown_mib: growth of memory."""
 
     latency_ms: Sequence[tuple[float, float]] = ()
     failures: float | None = None

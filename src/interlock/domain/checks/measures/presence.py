@@ -10,6 +10,7 @@ from interlock.domain.checks.check import Fail, Measurement, Part, Pass, at_most
 from interlock.domain.checks.measures.columns import is_missing
 from interlock.domain.checks.measures.judge import ALPHA, judge_parts
 from interlock.domain.checks.measures.laws import Share
+from interlock.domain.schemas.contract import Contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class Expected:
 
     name: str
     null_limit: float = 0.0
+
+
+def expected_of(contract: Contract) -> tuple[Expected, ...]:
+    """What a contract promises: its required fields, which lack a value in no row unless they are nullable."""
+    return tuple(Expected(f.name, 1.0 if f.nullable else 0.0) for f in contract.fields if f.required)
 
 
 def availability(

@@ -225,7 +225,7 @@ def _auc_law(rows: Rows) -> Law | None:
 
 
 def auc(scores: Sequence[Any], positives: Sequence[bool]) -> float:
-    """The share of pairs in which the positive row scores higher, ties counting one half (Mann and Whitney 1947)."""
+    """The share of pairs in which the positive row scores higher, ties as one half (Mann and Whitney 1947)."""
     order = sorted(zip([number(s, "predictions") for s in scores], positives, strict=True))
     below = wins = 0.0
     place = 0

@@ -1,0 +1,111 @@
+"""What gates say, for a person: lines of text from the documents that `--output json` prints."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def explained(view: dict[str, Any]) -> list[str]:
+    """The gates of a rollout for a person, line by line."""
+    evidence = view["evidence"]
+    at = f" at {view['weight_bp'] / 100:g} %" if view["weight_bp"] else ""
+    state = view["outcome"] or view["phase"]
+    proof = f"{evidence['proof']:g} to 1 fails ({evidence['way_to_fail']:.0%} of the way)"
+    shown = [
+        f"{view['rollout']} ({state}, {view['stage']}{at}): {view['verdict']['kind'].upper()}",
+        f"  {view['verdict']['because']}",
+        f"  judged: {view['judged']}; combined evidence of harm {_odds(evidence['log_odds'])}, {proof}",
+    ]
+    if view["is_stale"]:
+        age = "there is none" if view["age_s"] is None else f"the newest is {view['age_s']:.0f} s old"
+        shown.append(f"  the evidence is stale: {age}; nothing advances on it")
+    for g in view["gates"]:
+        shown += ["", *_gate_lines(g)]
+    return shown
+
+
+def _gate_lines(g: dict[str, Any]) -> list[str]:
+    unit = "{:.4g}" if g["metric"] == "outcome" else "{:.3%}"
+    needs = "nothing more" if g["verdict"]["kind"] == "pass" else "unknown, or never at the present rates"
+    if g["needs_requests"] is not None:
+        needs = f"about {g['needs_requests']:,} more requests of the candidate ({g['needs_s']:,.0f} s at this rate)"
+    elif g["needs_s"] is not None:
+        needs = f"{g['needs_s']:,.0f} s"
+    limit, margin = unit.format(g["limit"]), unit.format(g["margin"])
+    evidence = f"evidence {g['evidence']:.3g} to 1 of {g['proof']:g} to 1"
+    return [
+        f"{g['gate']}: {g['verdict']['kind']}",
+        f"  passes when  {g['passes_when']}",
+        f"  fails when   {g['fails_when']}",
+        *(f"  {arm:<11}  {_arm(g, arm)}" for arm in ("candidate", "baseline")),
+        f"  to fail      {evidence} ({g['way_to_fail']:.0%} of the way)",
+        f"  to pass      surely below {limit}, must be at most {margin} ({g['limit_over_margin']:.2g} times it)",
+        f"  missing      {'nothing: it failed' if g['verdict']['kind'] == 'fail' else needs}",
+    ]
+
+
+def _arm(g: dict[str, Any], arm: str) -> str:
+    told = g[arm]
+    things = {"errors": "requests", "latency": "timed requests", "outcome": "labels"}.get(g["metric"], "counts")
+    shown = f"{told['requests']:,} {things}"
+    if told["bad"] is not None:
+        shown += f", {told['bad']:,} bad"
+    if told["mean"] is not None:
+        shown += f", mean {told['mean']:.4g}"
+    if g["metric"] == "latency" and told["ms"]:
+        shown += ", " + " / ".join(f"{ms:.3g}" for ms in told["ms"]) + " ms at .5, .9, .99"
+    return shown
+
+
+def _odds(log_odds: float) -> str:
+    return f"{math.exp(min(log_odds, 700.0)):.3g} to 1"
+
+
+def power_table(rows: list[dict[str, Any]], weights: list[int]) -> list[str]:
+    """Differences down, weights across: verdict, seconds, requests of the candidate, bad or slow answers beyond."""
+    width = 2 + max(len(r["difference"]) for r in rows)
+    shown = ["verdict, seconds, candidate's requests, answers worse than the baseline's", ""]
+    shown.append(" " * width + "".join(f"{w / 100:g} %".ljust(30) for w in weights).rstrip())
+    for name in dict.fromkeys(r["difference"] for r in rows):
+        cells = [_power_cell(r).ljust(30) for r in rows if r["difference"] == name]
+        shown.append((name.ljust(width) + "".join(cells)).rstrip())
+    return shown
+
+
+def _power_cell(r: dict[str, Any]) -> str:
+    return f"{r['verdict']} {r['seconds']:,.0f} s {r['candidate_requests']:,} {r['worse_answers']:,.0f}"
+
+
+def fault_table(rows: list[dict[str, Any]], runs: int) -> list[str]:
+    """One line per fault. Without a fault a rollback is false; with one, a promotion is a miss."""
+    head = f"{'fault':<16}{'rolled back':>12}{'promoted':>10}{'held':>6}{'worse answers':>16}{'p90':>8}"
+    lines = [
+        f"{r['fault']:<16}{r['rolled_back'] / runs:>12.0%}{r['promoted'] / runs:>10.0%}{r['held'] / runs:>6.0%}"
+        f"{_figure(r['worse_answers_median']):>16}{_figure(r['worse_answers_p90']):>8}"
+        f"{_figure(r['promote_s_median'], ' s'):>12}{_figure(r['rollback_s_median'], ' s'):>14}"
+        for r in rows
+    ]
+    missed = sum(r["promoted"] for r in rows[1:])
+    return [
+        f"{head}{'to promote':>12}{'to roll back':>14}",
+        *lines,
+        "",
+        f"false rollbacks: {rows[0]['rolled_back']} of {runs}; missed: {missed} of {runs * (len(rows) - 1)}",
+        "worse answers: bad or slow beyond what the baseline gives; medians over the runs",
+    ]
+
+
+def _figure(value: float | None, unit: str = "") -> str:
+    return "-" if value is None else f"{value:,.0f}{unit}"
+
+
+def backtest_lines(document: dict[str, Any]) -> list[str]:
+    null = document["baseline"]
+    shown = [f"{document['of']}: {document['blocks']:,} blocks"]
+    for t in document["turns"]:
+        mark = "new weight, " if t["is_step"] else ""
+        shown.append(f"  {t['at_s']:>8,.0f} s  block {t['number']:<6} {mark}{t['verdict']}: {t['because']}")
+    told = f"{null['failed']} of {null['runs']} failed (the bound is {document['bound']:.2%} of rollouts)"
+    split = f"baseline against itself, split by {document['split']}"
+    return [*shown, f"{split}: {told}, {null['passed']} passed at some time"]
