@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.domain.changes.cut import cut
+from interlock.domain.checks.shadow import PairCounts
 from interlock.domain.gates.verdict import Fail, Judgement, Pass, Undecided
 from interlock.domain.rollout.actions import Adopt, Publish
 from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.rollout.decide import STALE_AFTER_S, decide
-from interlock.domain.rollout.observation import Seen, ShadowSeen
+from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.position import Order, Position, traffic
 from interlock.domain.rollout.stages import Canary, Promote
 from interlock.domain.rollout.undo import undo
@@ -35,7 +36,7 @@ seens = st.builds(
     is_in_place=st.booleans(),
     ill=st.sampled_from([None, {}, {"scoring@2 127.0.0.1:1": "silent"}]),
     judgement=judgements,
-    shadow=st.builds(ShadowSeen, pairs=st.integers(0, 100), differing=st.just(0)),
+    shadow=st.builds(PairCounts, pairs=st.integers(0, 100), differing=st.just(0)),
     shadow_judgement=judgements,
     evidence_age_s=st.none() | st.floats(0, 60),
     fault=st.sampled_from(["", "the data plane is silent"]),

@@ -148,7 +148,21 @@ def lines(view: dict[str, Any]) -> list[str]:
     shown = [f"serving {view['release']}: {versions}"]
     for r in view["rollouts"]:
         shown += ["", _line(r), *_evidence(r["evidence"] or {})]
-    return shown
+    return [*shown, *_strays(view["traffic"] or {})]
+
+
+def _strays(traffic: dict[str, Any]) -> list[str]:
+    """Requests that no rollout can assign, and what that tells."""
+    shown = [
+        f"{service}: {n} requests came in without a pin from inside; does their caller forward `baggage`?"
+        for service, n in traffic.get("unpinned", {}).items()
+        if n
+    ]
+    return shown + [
+        f"{service}: {n} requests came in without an entity key; they stay with the baseline"
+        for service, n in traffic.get("unkeyed", {}).items()
+        if n
+    ]
 
 
 def _line(r: dict[str, Any]) -> str:
@@ -159,10 +173,22 @@ def _line(r: dict[str, Any]) -> str:
     return f"{r['id']} {state}, {r['weight_bp'] / 100:g} % candidate  {steps}\n  {r['because']}"
 
 
+def _most(shadow: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The three fields that differ most often."""
+    differing = [(name, n) for name, n in shadow["fields"].items() if n["differing"]]
+    return sorted(differing, key=lambda pair: -pair[1]["differing"])[:3]
+
+
+def _shift(counts: dict[str, Any]) -> str:
+    change = counts.get("mean_change")
+    return f", by {change:+.3g} on average" if change is not None else ""
+
+
 def _evidence(evidence: dict[str, Any]) -> list[str]:
     shown = []
     shadow = evidence.get("shadow") or {}
     if shadow.get("pairs"):
         shown.append(f"  shadow: {shadow['pairs']} answers compared, {shadow['difference']:.1%} differ")
+        shown += [f"    {name}: {n['differing']} of {n['pairs']} differ{_shift(n)}" for name, n in _most(shadow)]
     reports = (evidence.get("gates") or {}).get("reports", [])
     return shown + [f"  {r['gate']}: {r['verdict']['because']}" for r in reports]

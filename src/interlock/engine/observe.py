@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from interlock.domain.changes.approval import missing
-from interlock.domain.checks.compare import differing_fields
+from interlock.domain.checks.compare import STRICT, ComparisonRules
 from interlock.domain.checks.delta import since
 from interlock.domain.checks.evidence import LOSS_BINS, ArmCounts, Block, ServiceCounts
+from interlock.domain.checks.shadow import PairCounts, count_pair
 from interlock.domain.gates.gate import Gate
 from interlock.domain.gates.judge import State, absorb, begin, enter_step, verdicts
 from interlock.domain.gates.verdict import Judgement
-from interlock.domain.rollout.observation import Seen, ShadowSeen
+from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.stages import Canary, Shadow
 from interlock.engine import records
@@ -40,7 +41,7 @@ class Base:
     stage: int = -1
     steps: tuple[int, ...] = ()
     fresh_at: Instant | None = None
-    shadow: ShadowSeen = field(default_factory=ShadowSeen)
+    shadow: PairCounts = field(default_factory=PairCounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def observe(
         is_in_place=is_in_place,
         ill=ill,
         judgement=judges.judgement(tx, rollout.id, plan, base.steps if base else ()),
-        shadow=base.shadow if base else ShadowSeen(),
+        shadow=base.shadow if base else PairCounts(),
         shadow_judgement=judges.judgement(tx, shadow_series(rollout.id), plan),
         evidence_age_s=(now - fresh).total_seconds() if fresh else None,
         fault="" if counters is not None else "the data plane does not tell its counters",
@@ -135,7 +136,7 @@ def _advance_base(
     if base is None:
         moved = _begun(counters, now, tx.last_outcome())
     else:
-        looked = replace(base, shadow=_compared(base.shadow, rollout, pairs))
+        looked = replace(base, shadow=_compared(base.shadow, rollout, plan, pairs))
         moved = _closed(tx, looked, rollout, plan, counters, now, block_s)
     if moved != base:
         tx.write("evidence", rollout.id, dump(moved))
@@ -250,23 +251,9 @@ def _losses(outcomes: list[Outcome], service: str, release: str, gates: tuple[Ga
     return ArmCounts(losses=losses)
 
 
-def _compared(so_far: ShadowSeen, rollout: Rollout, pairs: list[ShadowPair]) -> ShadowSeen:
-    for pair in pairs:
-        if pair.candidate == rollout.candidate:
-            so_far = _compare(so_far, pair)
+def _compared(so_far: PairCounts, rollout: Rollout, plan: Plan, pairs: list[ShadowPair]) -> PairCounts:
+    rules = next((ComparisonRules(s.ignore) for s in plan.stages if isinstance(s, Shadow)), STRICT)
+    for p in pairs:
+        if p.candidate == rollout.candidate:
+            so_far += count_pair(p.baseline_status, p.candidate_status, p.baseline_body, p.candidate_body, rules)
     return so_far
-
-
-def _compare(so_far: ShadowSeen, pair: ShadowPair) -> ShadowSeen:
-    fields = differing_fields(pair.baseline_body, pair.candidate_body)
-    differs = bool(fields) or pair.baseline_status != pair.candidate_status
-    counted = dict(so_far.fields)
-    for name in fields:
-        counted[name] = counted.get(name, 0) + 1
-    return ShadowSeen(
-        pairs=so_far.pairs + 1,
-        differing=so_far.differing + differs,
-        candidate_failed=so_far.candidate_failed + (pair.candidate_status >= 500),
-        baseline_failed=so_far.baseline_failed + (pair.baseline_status >= 500),
-        fields=dict(sorted(counted.items())),
-    )

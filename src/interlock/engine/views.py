@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlock.domain.audit.event import Entry
+from interlock.domain.checks.shadow import PairCounts
 from interlock.domain.gates.receipt import judgement_as_plain
 from interlock.domain.gates.verdict import Judgement
 from interlock.domain.rollout.explain import explain, explain_gate, explain_stage
@@ -83,8 +84,16 @@ def evidence_view(seen: Seen) -> dict[str, Any]:
         "fault": seen.fault,
         "ill": dict(seen.ill or {}),
         "gates": judgement_view(seen.judgement),
-        "shadow": plain(seen.shadow) | {"difference": seen.shadow.difference},
+        "shadow": _shadow_view(seen.shadow),
     }
+
+
+def _shadow_view(shadow: PairCounts) -> dict[str, Any]:
+    fields = {
+        name: {"pairs": n.pairs, "differing": n.differing, "mean_change": n.mean_change}
+        for name, n in shadow.fields.items()
+    }
+    return {"pairs": shadow.pairs, "differing": shadow.differing, "difference": shadow.difference, "fields": fields}
 
 
 def judgement_view(judgement: Judgement | None) -> dict[str, Any] | None:

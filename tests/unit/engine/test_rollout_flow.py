@@ -365,7 +365,7 @@ def test_shadow_compares_before_anyone_is_exposed(world: World) -> None:
     seen = world.context.seen["better-1"]
     assert seen.shadow.pairs >= 10
     assert seen.shadow.difference == 1.0
-    assert seen.shadow.fields == {"score": seen.shadow.pairs}
+    assert seen.shadow.fields["score"].differing == seen.shadow.pairs
     assert world.run().position.outcome == "promoted"
 
 

@@ -69,7 +69,7 @@ def reading_query(sql: str, dialect: Any, values: dict[str, str | float]) -> str
     if found := next((node for node in parsed[0].find_all(*writes) if not isinstance(node, exp.Query)), None):
         raise senseless(f"the query has a part that writes: {found.sql(dialect=dialect)[:80]}")
 
-    def filled(node: exp.Expression) -> exp.Expression:
+    def filled(node: Any) -> Any:
         if not isinstance(node, exp.Placeholder):
             return node
         if node.name not in values:
@@ -77,7 +77,7 @@ def reading_query(sql: str, dialect: Any, values: dict[str, str | float]) -> str
             raise senseless(f"the query has an unknown placeholder :{node.name}", f"There are {known}.")
         return exp.convert(values[node.name])
 
-    return parsed[0].transform(filled).sql(dialect=dialect)
+    return str(parsed[0].transform(filled).sql(dialect=dialect))
 
 
 def _first_line(error: BaseException) -> str:

@@ -343,6 +343,12 @@ _STEPS = _object(
                     "maximum": 1,
                     "examples": [0.05],
                 },
+                "ignore": {
+                    "type": "array",
+                    "items": {"type": "string", "minLength": 1},
+                    "description": "Paths of the answer that are not compared; * stands for any name.",
+                    "examples": [["request_id", "*.model_version"]],
+                },
             },
             "share",
             "seconds",

@@ -262,6 +262,7 @@ def _shadow(body: Body, reading: Reading) -> ShadowStep:
     return ShadowStep(
         share_bp=_share_bp(body["share"], (*path, "share"), reading),
         seconds=duration_s(body["seconds"]),
+        ignore=tuple(body.get("ignore", ())),
         **{key: body[key] for key in ("pairs", "max_difference") if key in body},
     )
 

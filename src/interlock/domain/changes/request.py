@@ -52,12 +52,16 @@ class GateSpec:
 
 @dataclass(frozen=True, slots=True)
 class ShadowStep:
-    """Copy `share_bp` of the baseline's requests to the candidate for at least `seconds` and `pairs` pairs."""
+    """Copy `share_bp` of the baseline's requests to the candidate for at least `seconds` and `pairs` pairs.
+
+    max_difference: the share of answers that may differ; ignore: paths of the answer that are not compared.
+    """
 
     share_bp: int
     seconds: float
     pairs: int = 50
     max_difference: float | None = None
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class MetricQuery:
     release in the label `arm_label`. bad: PromQL for the bad requests (a SQL statement gives both). step_s: PromQL
     values are taken at every step of the window; 0: once, at its end. SQL binds `:candidate`, `:baseline`,
     `:start`, `:end` (RFC 3339), `:start_s`, `:end_s` (Unix seconds); PromQL has `$candidate`, `$baseline`, `$arms`
-    (a regular expression of both) and `$window` (like `60s`).
+    (a regular expression of both) and `$window` (like `60000ms`); a dollar sign is written `$$`.
     """
 
     name: str

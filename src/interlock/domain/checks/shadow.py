@@ -97,6 +97,11 @@ class PairCounts:
             _limited(fields),
         )
 
+    @property
+    def difference(self) -> float:
+        """The share of pairs that differ; 0 when there is none."""
+        return self.differing / self.pairs if self.pairs else 0.0
+
 
 def _limited(fields: Mapping[str, FieldPairs]) -> dict[str, FieldPairs]:
     """The first FIELD_LIMIT fields, the shallow ones first, and the rest as one. A field that is kept in the end

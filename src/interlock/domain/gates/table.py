@@ -19,17 +19,22 @@ BODY_ODDS = (1.15, 1.3, 1.6, 2.0, 3.0, 6.0, 20.0, 100.0)
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Requests and hits of both arms in one block; both arms have at least one request."""
+    """Requests and hits of both arms in one block; both arms have at least one request.
+
+    assigned: the candidate's share where it is known by assignment (hits are first bad answers of keys, and requests
+    do not matter); None: its observed share of the block's requests.
+    """
 
     candidate: int
     candidate_hits: int
     baseline: int
     baseline_hits: int
+    assigned: float | None = None
 
     @property
     def share(self) -> float:
-        """The candidate's share of the block's requests, strictly between 0 and 1."""
-        return self.candidate / (self.candidate + self.baseline)
+        """The candidate's share, strictly between 0 and 1."""
+        return self.assigned if self.assigned is not None else self.candidate / (self.candidate + self.baseline)
 
 
 def log_e_allocation(table: Table, ratio: float, rho: float) -> float:
@@ -39,6 +44,10 @@ def log_e_allocation(table: Table, ratio: float, rho: float) -> float:
     baseline hit D(rho) / D(r rho). Given the requests, the mean is A**n_c B**n_b <= (s A + (1 - s) B)**n by the
     weighted inequality of means, where A = 1 + p_c (pay_c - 1) and B likewise; the bracket is 1 at p_c = rho p_b
     and smaller below, because A grows with p_c.
+
+    With an assigned share each key that fails, in whichever arm, fell to the candidate with chance s: the mean per
+    such key is D(r) D(rho) / D(r rho) = 1 - s (1 - s) (r - 1) (rho - 1) / D(r rho) <= 1. That is exact for a
+    candidate that fails the same keys as the baseline would, whoever they are and however often they call.
     """
     s = table.share
     baseline_pay = math.log((s * rho + 1 - s) / (s * ratio * rho + 1 - s))

@@ -9,7 +9,7 @@ from interlock.domain.catalog.graph import graph_of
 from interlock.domain.catalog.impact import impact
 from interlock.domain.changes.approval import requirements
 from interlock.domain.changes.cut import cut, overlay, restricted
-from interlock.domain.changes.request import Change, GateSpec, Steps
+from interlock.domain.changes.request import Change, GateSpec, ShadowStep, Steps
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.gates.gate import Gate, GateSet
 from interlock.domain.lenses.loss import loss
@@ -80,11 +80,15 @@ def stages(steps: Steps) -> tuple[Stage, ...]:
     shadow = steps.shadow
     return (
         Prepare(),
-        *([Shadow(shadow.share_bp, shadow.seconds, shadow.pairs, shadow.max_difference)] if shadow else []),
+        *([_shadow(shadow)] if shadow else []),
         *(Canary(weight, steps.dwell_s) for weight in steps.canary_bp),
         Promote(steps.bake_s),
         Retire(),
     )
+
+
+def _shadow(step: ShadowStep) -> Shadow:
+    return Shadow(step.share_bp, step.seconds, step.pairs, step.max_difference, step.ignore)
 
 
 def _gates(change: Change, moved: list[str]) -> GateSet:

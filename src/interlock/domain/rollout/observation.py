@@ -5,23 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from interlock.domain.checks.shadow import PairCounts
 from interlock.domain.gates.verdict import Judgement
-
-
-@dataclass(frozen=True, slots=True)
-class ShadowSeen:
-    """Compared answers so far. `fields` counts differing answers by field path."""
-
-    pairs: int = 0
-    differing: int = 0
-    candidate_failed: int = 0
-    baseline_failed: int = 0
-    fields: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def difference(self) -> float:
-        """The share of pairs whose answers differ; 0 when there is none."""
-        return self.differing / self.pairs if self.pairs else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +17,7 @@ class Seen:
     is_in_place: the data plane acknowledged the table that the present position calls for.
     ill: candidate endpoints that do not answer, with the reason; None when nobody has asked yet.
     judgement: the gates' verdict over all canary blocks; None before the first.
-    shadow_judgement: the same over shadow blocks.
+    shadow: answers of copies, compared. shadow_judgement: the gates over shadow blocks.
     evidence_age_s: seconds since the newest block; None before the first.
     fault: why the observation itself is incomplete (data plane or store silent); empty when it is whole.
     """
@@ -42,7 +27,7 @@ class Seen:
     is_in_place: bool = False
     ill: Mapping[str, str] | None = None
     judgement: Judgement | None = None
-    shadow: ShadowSeen = field(default_factory=ShadowSeen)
+    shadow: PairCounts = field(default_factory=PairCounts)
     shadow_judgement: Judgement | None = None
     evidence_age_s: float | None = None
     fault: str = ""

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from interlock.domain.checks.evidence import ArmCounts, Block, ServiceCounts
+from interlock.domain.checks.shadow import PairCounts
 from interlock.domain.gates.chance import Chance, binomial, multinomial, poisson
 from interlock.domain.gates.judge import verdicts
 from interlock.domain.gates.profile import Harm, Profile, harmed, worse_answers
 from interlock.domain.gates.trail import Trail, advance, set_out
 from interlock.domain.rollout.decide import decide
-from interlock.domain.rollout.observation import Seen, ShadowSeen
+from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import Position, Traffic, traffic
 from interlock.domain.rollout.stages import Canary, Promote, Shadow
@@ -56,7 +57,7 @@ class _Run:
     elapsed_s: float = 0.0
     steps: tuple[int, ...] = ()
     looked_at: int = -1
-    copies: ShadowSeen = field(default_factory=ShadowSeen)
+    copies: PairCounts = field(default_factory=PairCounts)
     fresh_s: float | None = None
     promoted_s: float | None = None
     served: dict[str, ArmCounts] = field(default_factory=dict)

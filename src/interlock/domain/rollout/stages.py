@@ -17,13 +17,15 @@ class Prepare:
 class Shadow:
     """The candidate gets copies of `share_bp` of the requests; its answers are compared, never served.
 
-    Ends after `seconds` and `pairs` compared answers; `max_difference` bounds the share that differs.
+    Ends after `seconds` and `pairs` compared answers; `max_difference` bounds the share that differs. Paths in
+    `ignore` are not compared.
     """
 
     share_bp: int
     seconds: float
     pairs: int
     max_difference: float | None = None
+    ignore: tuple[str, ...] = ()
     kind: Literal["shadow"] = "shadow"
 
 

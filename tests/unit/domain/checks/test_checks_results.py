@@ -98,7 +98,7 @@ def test_a_value_at_the_threshold_is_not_told_to_wait() -> None:
     assert isinstance(at_limit, Undecided)
     assert isinstance(near, Undecided)
     assert "hardly help" in at_limit.missing
-    assert near.missing == "about 315 more rows, if the value stays"
+    assert near.missing == "about 314 more rows, if the value stays"
 
 
 def test_one_of_many_may_break_the_limit_by_chance() -> None:

@@ -12,7 +12,7 @@ from interlock.domain.gates.profile import NO_HARM, Harm, Profile, lognormal_lat
 from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.rehearse import Rehearsal, drawn, faults, least_s, rehearse, worse_served
-from interlock.domain.rollout.stages import Canary
+from interlock.domain.rollout.stages import Canary, Shadow
 from support.world import change, workspace
 
 PROFILES = {"scoring": Profile(200.0, 0.005, lognormal_latency(20.0))}
@@ -56,6 +56,33 @@ def test_shadow_finds_a_total_failure_before_anyone_is_served() -> None:
 def test_a_good_candidate_passes_shadow_too() -> None:
     """Pairs are counted, and the canary follows."""
     assert run(plan_of(shadow=True), NO_HARM).outcome == "promoted"
+
+
+def test_shadow_of_everything_still_has_a_baseline_to_compare_with() -> None:
+    """All requests are copied, and callers are still answered by the baseline."""
+    plan = plan_of(shadow=True)
+    stages = tuple(replace(s, share_bp=10_000) if isinstance(s, Shadow) else s for s in plan.stages)
+    ended = run(replace(plan, stages=stages), Harm("x", "scoring", bad=1.0))
+    assert "bad of" in ended.because
+    assert ended.seconds < 20
+
+
+def test_each_weight_passes_on_its_own_evidence() -> None:
+    """The same weight twice, without a dwell, takes about twice as long as once, not one block more."""
+    plan, slow = plan_of(), {"scoring": replace(PROFILES["scoring"], rate_rps=40.0)}
+    prepare, first, _, *rest = plan.stages
+    assert isinstance(first, Canary)
+    weight = replace(first, dwell_s=0.0)
+
+    def seconds(*weights: Canary) -> float:
+        stages = (prepare, *weights, *rest)
+        ended = rehearse(replace(plan, stages=stages), drawn(slow, NO_HARM, random.Random(3)), 1.0, 600.0)
+        assert ended.promoted_s is not None
+        return ended.promoted_s
+
+    once, twice = seconds(weight), seconds(weight, weight)
+    assert once >= 10
+    assert twice > 1.5 * once
 
 
 def test_what_never_decides_is_held() -> None:

@@ -74,12 +74,14 @@ def drift(
     for name, column in reference.items():
         if name not in present:
             others.append(Part(name, Fail("the column is not there any more")))
-        elif law := _distance(plain_values(column), plain_values(present[name]), metric, bins):
+            continue
+        law = _distance(plain_values(column), plain_values(present[name]), metric, bins)
+        if isinstance(law, Norm):
             laws[name] = law if metric != "psi" else squared(law)
             floor = law.floor(alpha)
             facts[name] = {"noise_floor": floor if metric != "psi" else floor**2}
         else:
-            others.append(_too_few(name, column, present[name]))
+            others.append(Part(name, law))
     found = [Part(p.name, p.verdict, p.estimate, facts[p.name]) for p in judge_parts(laws, threshold, alpha)]
     return _gathered("drift", metric, threshold, found + others)
 
@@ -121,17 +123,16 @@ def _gathered(
     return Measurement(kind, statistic, verdict, telling(parts), threshold, parts, {"multiplicity": "Holm"})
 
 
-def _too_few(name: str, reference: Column, present: Column) -> Part:
-    sizes = f"{len(reference)} rows against {len(present)}"
-    return Part(name, Undecided(f"{sizes} say nothing about their law", f"{LEAST_ROWS} rows with values in each"))
+def _too_few(n: int, m: int) -> Undecided:
+    return Undecided(f"{n} rows against {m} say nothing about their law", f"{LEAST_ROWS} rows with values in each")
 
 
-def _distance(reference: list[Any], present: list[Any], metric: Distance, bins: int) -> Norm | None:
-    """None when there are too few rows."""
+def _distance(reference: list[Any], present: list[Any], metric: Distance, bins: int) -> Norm | Fail | Undecided:
+    """The distance of two columns, or the verdict that needs none."""
     match metric:
         case "jensen_shannon" | "psi":
             if min(len(reference), len(present)) < LEAST_ROWS:
-                return None
+                return _too_few(len(reference), len(present))
             return _binned(*_tables(reference, present, bins), metric)
         case "standardised_difference":
             return _standardised(_filled(reference), _filled(present))
@@ -146,16 +147,18 @@ def _filled(column: list[Any]) -> list[float]:
     return values
 
 
-def _standardised(reference: list[float], present: list[float]) -> Norm | None:
+def _standardised(reference: list[float], present: list[float]) -> Norm | Fail | Undecided:
     n, m = len(reference), len(present)
     if min(n, m) < LEAST_ROWS:
-        return None
+        return _too_few(n, m)
     means = math.fsum(reference) / n, math.fsum(present) / m
     squares = [math.fsum((x - mean) ** 2 for x in xs) for xs, mean in zip((reference, present), means, strict=True)]
     spread = math.sqrt((squares[0] + squares[1]) / (n + m - 2))
     noise = math.sqrt(1 / n + 1 / m)
     difference = abs(means[0] - means[1])
-    return Norm(difference / spread if spread else (math.inf if difference else 0.0), noise, 1, min(n, m))
+    if not spread and difference:
+        return Fail(f"always {means[0]:g} before, always {means[1]:g} now")
+    return Norm(difference / spread if spread else 0.0, noise, 1, min(n, m))
 
 
 def _binned(reference: Counter[Any], present: Counter[Any], metric: Literal["jensen_shannon", "psi"]) -> Norm:
