@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from support.world import Declared, ManualClock, SimPlane, SimProbe, workspace
 
 from interlock.adapters.store.sql import SqlStore
 from interlock.engine.context import Context
 from interlock.engine.plans import approve_change, plan_change
 from interlock.engine.reconcile import Loop
 from interlock.engine.releases import adopt_declared
-from interlock.engine.rollouts import find, start
+from interlock.engine.rollouts import find, order, start
 from interlock.kernel.errors import Invalid, Invariant, Unavailable
+from support.world import Declared, ManualClock, SimPlane, SimProbe, workspace
 
 
 @pytest.fixture
@@ -45,6 +45,13 @@ def phase(loop: Loop) -> tuple[int, str]:
     return position.stage, position.phase
 
 
+def look(loop: Loop, seconds: int) -> None:
+    """One look a second."""
+    for _ in range(seconds):
+        loop.context.clock.turn(1.0)  # type: ignore[attr-defined] # a manual clock
+        loop.tick()
+
+
 def test_a_full_disk_stops_decisions_and_nothing_else(loop: Loop, store: SqlStore) -> None:
     """With no space left the tick fails as a whole; with space back, the rollout goes on where it was."""
     with store.engine.connect() as connection:
@@ -56,22 +63,13 @@ def test_a_full_disk_stops_decisions_and_nothing_else(loop: Loop, store: SqlStor
     limit = pages
     sa.event.listen(store.engine, "begin", shrink)
     before, served = phase(loop), loop.context.plane.published()
-    failed = False
-    for _ in range(400):
-        loop.context.clock.turn(1.0)  # type: ignore[attr-defined] # a manual clock
-        try:
-            loop.tick()
-        except Unavailable as fault:
-            failed = True
-            assert fault.code == "store.full"
-            break
-    assert failed
+    with pytest.raises(Unavailable) as failed:
+        look(loop, seconds=400)
+    assert failed.value.code == "store.full"
     stuck = phase(loop)
     assert loop.context.plane.published() == served or stuck != before
     limit = 1_000_000
-    for _ in range(3):
-        loop.context.clock.turn(1.0)  # type: ignore[attr-defined] # a manual clock
-        loop.tick()
+    look(loop, seconds=3)
     assert phase(loop)[1] == "forward"
 
 
@@ -118,8 +116,6 @@ def test_a_broken_invariant_freezes_the_rollout_and_a_person_can_end_it(
     assert any("two and two" in line for line in told)
     loop.tick()
     assert phase(loop)[1] == "frozen"
-    from interlock.engine.rollouts import order
-
     order(loop.context, "better", "abort", "ana")
     loop.tick()
     assert phase(loop)[1] == "draining"

@@ -1,4 +1,7 @@
-"""The page at the control plane's web address: the status, refreshed, for someone who would rather look."""
+"""The page at the control plane's web address: the status, refreshed, for someone who would rather look.
+
+A link with `#token=...` logs in: what stands behind # is not sent to any server, and leaves the address at once.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,8 @@ function draw(s) {
   }
   main.replaceChildren(...parts);
 }
+const given = new URLSearchParams(location.hash.slice(1)).get("token");
+if (given) { sessionStorage.token = given; history.replaceState(null, "", location.pathname); }
 show(); setInterval(show, 1000);
 </script></body></html>
 """
