@@ -1,10 +1,11 @@
 """Kayenta's automated canary analysis: a Mann-Whitney score of metrics by the minute, each ten minutes for an hour.
 
-From the judge's published rule (github.com/spinnaker/kayenta, NetflixACAJudge and MannWhitneyClassifier) and Spinnaker's
-canary documentation: candidate and a fresh baseline get 10 % each; each metric is a series of points, one a minute; a
-metric is High if the lower end of the 98 % Wilcoxon interval of the shift exceeds a quarter of the estimated shift
-(Hodges-Lehmann). The score is the share of metrics that pass, and below the marginal 75 of 100 the canary fails. With
-the two or three metrics here (bad answers, mean latency, wrong answers where labels come) one High metric fails.
+From the judge's published rule (github.com/spinnaker/kayenta, NetflixACAJudge and MannWhitneyClassifier) and
+Spinnaker's canary documentation: candidate and a fresh baseline get 10 % each; each metric is a series of points,
+one a minute; a metric is High if the lower end of the 98 % Wilcoxon interval of the shift exceeds a quarter of the
+estimated shift (Hodges-Lehmann). The score is the share of metrics that pass, and below the marginal 75 of 100 the
+canary fails. With the two or three metrics here (bad answers, mean latency, wrong answers where labels come) one
+High metric fails.
 
 The interval uses the normal quantile of the rank sum, as R does from 50 points on.
 """
@@ -15,7 +16,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-
 from benchmarks.gates.rule import Course
 from benchmarks.gates.totals import Totals
 from benchmarks.gates.traffic import Counts, Floats

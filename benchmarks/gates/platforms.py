@@ -1,17 +1,18 @@
 """Experiment platforms used as rollout guards: GrowthBook's sequential test and Spotify's group-sequential test.
 
-Both compare means of all requests so far, candidate against baseline, on bad answers, latency and wrong answers (where
-labels come), at 5 % one-sided. Both hold 10 % for an hour and then promote, and look after each block. A constant
-weight favours them: under a ramp, means over all time confuse the arm with the time.
+Both compare means of all requests so far, candidate against baseline, on bad answers, latency and wrong answers
+(where labels come), at 5 % one-sided. Both hold 10 % for an hour and then promote, and look after each block. A
+constant weight favours them: under a ramp, means over all time confuse the arm with the time.
 
-GrowthBook, from its documentation ("Sequential Testing", "Safe Rollouts": one-sided, any certain harm fails) and the
-paper it implements, Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, arXiv 2103.06476: the asymptotic one-sided
-confidence sequence has half-width s sqrt(2 (n rho^2 + 1) / (n rho)^2 log(1 + sqrt(n rho^2 + 1) / (2 alpha))), where rho^2 =
-(-2 log(2 alpha) + log(1 - 2 log(2 alpha))) / 5000, n counts both arms and s^2 / n is the variance of the difference.
+GrowthBook, from its documentation ("Sequential Testing", "Safe Rollouts": one-sided, any certain harm fails) and
+the paper it implements, Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, arXiv 2103.06476: the asymptotic one-sided
+confidence sequence has half-width s sqrt(2 (n rho^2 + 1) / (n rho)^2 log(1 + sqrt(n rho^2 + 1) / (2 alpha))), where
+rho^2 = (-2 log(2 alpha) + log(1 - 2 log(2 alpha))) / 5000, n counts both arms and s^2 / n is the variance of the
+difference.
 
-Spotify, from "Choosing a sequential testing framework" (engineering.atspotify.com, 2023) and Lan and DeMets 1983: bounds
-of a group-sequential test with power spending alpha t^2, here split evenly over the metrics (Bonferroni); time is
-the part of the hour gone by, as the expected number of requests is known.
+Spotify, from "Choosing a sequential testing framework" (engineering.atspotify.com, 2023) and Lan and DeMets 1983:
+bounds of a group-sequential test with power spending alpha t^2, here split evenly over the metrics (Bonferroni);
+time is the part of the hour gone by, as the expected number of requests is known.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.gates.rule import Course
 from benchmarks.gates.totals import Totals
 from benchmarks.gates.traffic import Counts, Floats, Ints
 from benchmarks.gates.worlds import World
+from numpy.typing import NDArray
 
 ALPHA = 0.05
 DURATION_S = 3600.0
@@ -87,7 +87,7 @@ def spending_bounds(alpha: float, looks: int) -> tuple[float, ...]:
 
     Integrates the Brownian path that has not crossed yet over a grid, as Armitage, McPherson and Rowe 1969.
     """
-    grid = np.linspace(-4.5, 4.5, 3601)
+    grid = np.linspace(-6, 6, 4801)
     step = grid[1] - grid[0]
     spread = math.sqrt(1 / looks)
     reach = np.arange(-math.ceil(6 * spread / step), math.ceil(6 * spread / step) + 1) * step

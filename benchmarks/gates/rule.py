@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.gates.traffic import EDGES_MS, Counts, Floats, Ints
 from benchmarks.gates.worlds import World
+from numpy.typing import NDArray
 
 
 class Course:
@@ -41,13 +40,17 @@ class Rule(Protocol):
     with all that the candidate does not get.
     """
 
-    name: str
-    title: str
-    block_s: float
-    baseline_share: float | None
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def block_s(self) -> float: ...
+    @property
+    def baseline_share(self) -> float | None: ...
     def start(self, runs: int, world: World) -> Course:
         """Runs that begin now."""
+        ...
 
 
 class Window:

@@ -7,7 +7,6 @@ the candidate. The edge remembers who had a bad answer in the last ten minutes: 
 from __future__ import annotations
 
 import numpy as np
-
 from benchmarks.gates.traffic import Floats, Ints, Traffic, _Moment
 from benchmarks.gates.worlds import SEGMENT_SHARE, Users, World
 
@@ -23,8 +22,8 @@ class StickyTraffic(Traffic):
         super().__init__(world, runs, chance, block_s)
         if world.users is None:
             raise ValueError(f"world {world.name} has no users")
-        activity = np.arange(1, USERS + 1) ** -ZIPF
-        activity /= activity.sum()
+        activity: Floats = np.arange(1, USERS + 1, dtype=np.float64) ** -ZIPF
+        activity = activity / activity.sum()
         self._population = [_populate(world.users, activity, chance) for _ in range(runs)]
         self._last_bad = np.full((runs, USERS), -np.inf, dtype=np.float32)
 
@@ -44,23 +43,27 @@ class StickyTraffic(Traffic):
     def _failures(
         self, side: int, number: int, share: Floats, runs: Ints, requests: Ints, bad: Floats
     ) -> tuple[Ints, Ints, Ints, Ints]:
-        """The rate of bad answers is already the arm's; who fails is drawn among its users."""
-        in_segment = self.chance.binomial(requests, SEGMENT_SHARE)
-        segment_bad = self.chance.binomial(in_segment, bad)
-        all_bad = segment_bad + self.chance.binomial(requests - in_segment, bad)
+        """The rate of bad answers is already the arm's; who fails is drawn among its users. One user in twenty
+        belongs to the segment; the bad answers of the segment are users' first ones too.
+        """
+        all_bad = self.chance.binomial(requests, bad)
         at_s = number * self.block_s
-        firsts = [self._first(side, r, share[r], n, at_s) for r, n in zip(runs, all_bad, strict=True)]
-        return all_bad, np.array(firsts, dtype=np.int64), in_segment, segment_bad
+        drawn = [self._first(side, r, share[r], n, at_s) for r, n in zip(runs, all_bad, strict=True)]
+        first, segment_bad = np.array(drawn, dtype=np.int64).reshape(-1, 2).T
+        in_segment = np.maximum(self.chance.binomial(requests, SEGMENT_SHARE), segment_bad)
+        return all_bad, first, in_segment, segment_bad
 
-    def _first(self, side: int, run: int, share: float, bad: int, at_s: float) -> int:
-        """How many of `bad` failing users had none in the last ten minutes; they are remembered."""
+    def _first(self, side: int, run: int, share: float, bad: int, at_s: float) -> tuple[int, int]:
+        """How many of `bad` failing users had none in the last ten minutes, and how many of those are of the
+        segment; they are remembered.
+        """
         bucket, _, failing = self._population[run]
         edge = failing[np.searchsorted(bucket, share if side == 0 else 1 - share)]
         low, high = (0.0, edge) if side == 0 else (edge, failing[-1])
         users = np.unique(np.searchsorted(failing, self.chance.uniform(low, high, bad), side="right") - 1)
         fresh = users[at_s - self._last_bad[run, users] >= MEMORY_S]
         self._last_bad[run, fresh] = at_s
-        return len(fresh)
+        return len(fresh), int((fresh % round(1 / SEGMENT_SHARE) == 0).sum())
 
 
 def _populate(users: Users, activity: Floats, chance: np.random.Generator) -> tuple[Floats, Floats, Floats]:

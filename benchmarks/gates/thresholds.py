@@ -1,16 +1,16 @@
 """Flagger and Argo Rollouts: fixed thresholds on the candidate's own numbers, fixed steps.
 
-Flagger, from its documentation (docs.flagger.app, "Metrics Analysis" and the progressive delivery tutorials) and the
-order of checks in its scheduler: each interval it first rolls back if failed checks reached the threshold, else
+Flagger, from its documentation (docs.flagger.app, "Metrics Analysis" and the progressive delivery tutorials) and
+the order of checks in its scheduler: each interval it first rolls back if failed checks reached the threshold, else
 checks success rate (at least 99 %) and .99 quantile of latency (at most 500 ms) of the last interval; a failed
 check, also for want of data, halts and counts; a good one adds the step weight, and after the greatest weight
 promotes. Documented: each minute, threshold 5, weights 10 to 50 in steps of 10. Fast: the same each 15 s with
 threshold 1, which is as fast as it goes.
 
-Argo Rollouts, from its documentation ("Analysis & Progressive Delivery", background analysis): weights 20, 40, 60 and
-80 for ten minutes each; from the second step on the success rate is measured each five minutes, and the third one
-below 95 % aborts. Tuned: weights 5, 10, 25 and 50 for five minutes each, measured each 30 s over the last 30 s
-from the start against 99 % and 500 ms; the second failure aborts. A measurement without data neither passes nor fails.
+Argo Rollouts, from its documentation ("Analysis & Progressive Delivery", background analysis): weights 20, 40, 60
+and 80 for ten minutes each; from the second step on the success rate is measured each five minutes, and the third
+one below 95 % aborts. Tuned: weights 10, 25, 50 and 75 for five minutes each, measured each minute from the start
+against 99 % and 500 ms; the third failure aborts. A measurement without data neither passes nor fails.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
 from benchmarks.gates.rule import Course, Window
 from benchmarks.gates.traffic import BINS, Counts, Ints
 from benchmarks.gates.worlds import World
@@ -125,11 +124,11 @@ ARGO = Argo(
 ARGO_TUNED = Argo(
     "argo_tuned",
     "Argo Rollouts, tuned",
-    weights=(0.05, 0.1, 0.25, 0.5),
+    weights=(0.1, 0.25, 0.5, 0.75),
     step_s=300,
-    begin_s=0,
-    interval_s=30,
-    failures=2,
+    begin_s=60,
+    interval_s=60,
+    failures=3,
     least_success=0.99,
     most_ms=500,
 )

@@ -6,7 +6,6 @@ Metrics: bad answers, latency (from the middles of its bins), and wrong answers 
 from __future__ import annotations
 
 import numpy as np
-
 from benchmarks.gates.traffic import MIDDLES_MS, Arm, Counts, Floats
 
 
@@ -19,7 +18,7 @@ class Totals:
 
     def add(self, counts: Counts) -> None:
         for side, arm in enumerate((counts.candidate, counts.baseline)):
-            self._sums[side][:, :, counts.runs] += np.array(_moments(arm))[: self._metrics].transpose(1, 0, 2)
+            self._sums[side][:, :, counts.runs] += _moments(arm)[: self._metrics].transpose(1, 0, 2)
 
     def clear(self) -> None:
         self._sums[:] = 0
@@ -44,15 +43,20 @@ class Totals:
         with np.errstate(invalid="ignore", divide="ignore"):
             share = (total + 0.5) / (n + 1)
             spread = squares / n - (total / n) ** 2
-        spread[[0, *range(2, self._metrics)]] = (share * (1 - share))[[0, *range(2, self._metrics)]]
+        shares = [0, *range(2, self._metrics)]
+        spread[shares] = (share * (1 - share))[shares]
         variances: Floats = spread
         return variances
 
 
-def _moments(arm: Arm) -> list[tuple[Floats, Floats, Floats]]:
+def _moments(arm: Arm) -> Floats:
+    """(metric, count / sum / sum of squares, run)."""
     ms, squared = arm.latency @ MIDDLES_MS, arm.latency @ MIDDLES_MS**2
-    return [
-        (arm.requests, arm.bad, arm.bad),
-        (arm.requests, ms, squared),
-        (arm.labels, arm.wrong, arm.wrong),
-    ]
+    return np.array(
+        [
+            (arm.requests, arm.bad, arm.bad),
+            (arm.requests, ms, squared),
+            (arm.labels, arm.wrong, arm.wrong),
+        ],
+        dtype=np.float64,
+    )

@@ -9,11 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.gates.worlds import (
     HORIZON_S,
     LABEL_DELAY_S,
@@ -24,6 +21,8 @@ from benchmarks.gates.worlds import (
     TAIL_FACTOR,
     World,
 )
+from numpy.typing import NDArray
+
 from interlock.domain.checks.evidence import LATENCY_BIN_FACTOR, LATENCY_BIN_ZERO_MS
 
 Ints = NDArray[np.int64]
@@ -34,8 +33,8 @@ _CENTRE = math.log(MEDIAN_MS / LATENCY_BIN_ZERO_MS) / _LOG_STEP
 FIRST_BIN, LAST_BIN = 46, 124
 """Bins of the simulated histograms; the outermost ones take what lies beyond."""
 BINS = np.arange(FIRST_BIN, LAST_BIN + 1)
-MIDDLES_MS: Floats = LATENCY_BIN_ZERO_MS * LATENCY_BIN_FACTOR ** (BINS + 0.5)
-EDGES_MS: Floats = LATENCY_BIN_ZERO_MS * LATENCY_BIN_FACTOR ** np.append(BINS, LAST_BIN + 1).astype(float)
+MIDDLES_MS: Floats = LATENCY_BIN_ZERO_MS * LATENCY_BIN_FACTOR ** (BINS.astype(np.float64) + 0.5)
+EDGES_MS: Floats = LATENCY_BIN_ZERO_MS * LATENCY_BIN_FACTOR ** np.append(BINS, LAST_BIN + 1).astype(np.float64)
 _Z_GRID = np.linspace(-9, 9, 3601)
 _NORMAL = np.array([0.5 * math.erfc(-z / math.sqrt(2)) for z in _Z_GRID])
 _SWING_S = 1800.0
@@ -86,8 +85,16 @@ class _Moment:
 class Traffic:
     """Traffic of `runs` runs of a world. Blocks must be asked for in order."""
 
-    def __init__(self, world: World, runs: int, chance: np.random.Generator, block_s: float) -> None:
+    def __init__(
+        self,
+        world: World,
+        runs: int,
+        chance: np.random.Generator,
+        block_s: float,
+        label_delay_s: float = LABEL_DELAY_S,
+    ) -> None:
         self.world, self.chance, self.block_s = world, chance, block_s
+        self._label_blocks = round(label_delay_s / block_s)
         blocks = math.ceil(HORIZON_S / block_s)
         self._load = np.exp(_wander(chance, runs, blocks))
         self._phase = chance.uniform(0, 2 * math.pi, runs)
@@ -103,12 +110,12 @@ class Traffic:
         arms = [self._arm(side, number, share, runs) for side, share in enumerate((weight, rest))]
         self._posted.append([labels for _, labels in arms])
         arrived = self._arrived(number, runs)
-        candidate, baseline = (
-            Arm(*counts, labels, wrong) for (counts, _), (labels, wrong) in zip(arms, arrived, strict=True)
-        )
+        candidate, baseline = (Arm(*counts, *labels) for (counts, _), labels in zip(arms, arrived, strict=True))
         return Counts(runs, candidate, baseline, self.block_s)
 
-    def _arm(self, side: int, number: int, share: Floats, runs: Ints) -> tuple[Any, tuple[Ints, Ints]]:
+    def _arm(
+        self, side: int, number: int, share: Floats, runs: Ints
+    ) -> tuple[tuple[Ints, Ints, Ints, Ints, Ints, Ints], tuple[Ints, Ints]]:
         moment = self._moment(side, number, share, runs)
         tail = self.world.tail if side == 0 else 0.0
         latency = self.chance.poisson(moment.expected[:, None] * latency_shares(moment.factor, tail))
@@ -151,7 +158,7 @@ class Traffic:
         return labels, wrong
 
     def _arrived(self, number: int, runs: Ints) -> list[tuple[Ints, Ints]]:
-        posted = number - round(LABEL_DELAY_S / self.block_s)
+        posted = number - self._label_blocks
         if posted < 0:
             nothing = np.zeros(len(runs), dtype=np.int64)
             return [(nothing, nothing)] * 2
@@ -193,7 +200,7 @@ def _wander(chance: np.random.Generator, runs: int, blocks: int) -> Floats:
 
 
 def _bursts(chance: np.random.Generator, runs: int, blocks: int, block_s: float) -> NDArray[np.bool_]:
-    """Whether an arm is in a burst; bursts last ten seconds on average and begin each fifteen minutes on average."""
+    """Whether an arm is in a burst: for about ten seconds, each fifteen minutes on average."""
     begins = chance.random((runs, blocks)) < block_s / _BURST_EACH_S
     lasts = np.ceil(chance.exponential(_BURST_MEAN_S, (runs, blocks)) / block_s)
     until = np.maximum.accumulate(np.where(begins, np.arange(blocks) + lasts, 0), axis=1)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from benchmarks.gates.rule import Course, Rule
 from benchmarks.gates.sticky import StickyTraffic
 from benchmarks.gates.traffic import Counts, Traffic
@@ -22,8 +21,9 @@ BATCH = 40
 class Run:
     """What one run came to.
 
-    harm: bad, slow and wrong answers served beyond the baseline's, on average over chance, until two hours after the
-    start; exposed: requests that the candidate served by then; to_90_s: seconds until it had 90 % of the traffic.
+    harm: bad, slow and wrong answers served beyond the baseline's, on average over chance, until two hours after
+    the start; exposed: requests that the candidate served by then; to_90_s: seconds until it had 90 % of the
+    traffic.
     """
 
     was_rolled_back: bool
@@ -31,9 +31,6 @@ class Run:
     harm: float
     exposed: float
     to_90_s: float | None
-
-    def as_plain(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def run_trial(rule: Rule, world: World, runs: int, seed: int) -> list[Run]:
@@ -62,11 +59,17 @@ class _Batch:
                 break
             self._block(number, going)
         self._serve_promoted()
-        rows = zip(self._course.was_rolled_back, self._ended_s, self._harm, self._exposed, self._to_90_s, strict=True)
-        return [
-            Run(bool(rolled), HORIZON_S if math.isnan(end) else float(end), round(float(harm), 3), float(exposed), _known(to))
-            for rolled, end, harm, exposed, to in rows
-        ]
+        return [self._outcome(run) for run in range(self._runs)]
+
+    def _outcome(self, run: int) -> Run:
+        ended_s = _known(self._ended_s[run])
+        return Run(
+            was_rolled_back=bool(self._course.was_rolled_back[run]),
+            ended_s=HORIZON_S if ended_s is None else ended_s,
+            harm=float(self._harm[run]),
+            exposed=float(self._exposed[run]),
+            to_90_s=_known(self._to_90_s[run]),
+        )
 
     def _block(self, number: int, going: Any) -> None:
         rule, course, block_s = self._rule, self._course, self._rule.block_s
@@ -82,7 +85,7 @@ class _Batch:
 
     def _serve_promoted(self) -> None:
         """What promoted candidates serve until the horizon, on average."""
-        times = np.arange(0.5, HORIZON_S) * 1.0
+        times = np.arange(0.5, HORIZON_S)
         excess = np.array([self._world.excess(at_s) for at_s in times])
         for run in np.flatnonzero(self._course.has_ended & ~self._course.was_rolled_back):
             rest = times > self._ended_s[run]

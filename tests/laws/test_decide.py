@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from interlock.domain.changes.cut import cut
 from interlock.domain.checks.shadow import PairCounts
-from interlock.domain.gates.verdict import Fail, Judgement, Pass, Undecided
+from interlock.domain.gates.verdict import Fail, Judgement, Pass, Throttle, Undecided
 from interlock.domain.rollout.actions import Adopt, Publish
 from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.rollout.decide import STALE_AFTER_S, decide
@@ -25,7 +25,10 @@ PLAN, _ = compile_plan(SPACE, SPACE.changes["better"], cut(SPACE, dict.fromkeys(
 STAGES = range(len(PLAN.stages))
 
 verdicts = st.sampled_from([Pass("fine"), Fail("harm"), Undecided("needs more", "collecting", 100, 3.0)])
-judgements = st.none() | verdicts.map(lambda v: Judgement(v, "g", 0.0, 0.0, ()))
+throttles = st.none() | st.integers(1, 10_000).map(lambda bp: Throttle(1.0, "g", 0.5, bp, "likely harm"))
+judgements = st.none() | st.builds(
+    Judgement, verdicts, st.just("g"), st.just(0.0), st.just(0.0), st.just(()), throttles, st.booleans()
+)
 orders = st.none() | st.sampled_from(["pause", "resume", "promote", "abort", "rollback"]).map(
     lambda verb: Order(verb, "ana", START)
 )
@@ -129,6 +132,18 @@ def test_the_candidate_is_adopted_only_after_it_served_everything(
         assert seen.is_approved
         assert seen.is_in_place
         assert not seen.fault
+
+
+@given(positions, seens, times, st.integers(1, 10_000))
+def test_a_throttle_never_raises_the_weight(position: Position, seen: Seen, now: object, weight: int) -> None:
+    """Likely harm lowers the candidate's weight at once, or leaves it."""
+    canary = next(i for i in STAGES if isinstance(PLAN.stages[i], Canary))
+    at = replace(position, stage=canary, phase="forward", order=None, throttle_bp=None)
+    likely = Judgement(
+        Undecided("not confirmed", "throttled"), "g", 5.0, 5.0, (), Throttle(1.0, "g", 0.5, weight, "x")
+    )
+    decision = decide(PLAN, at, replace(seen, judgement=likely), now)  # type: ignore[arg-type]
+    assert exposure(decision.position) == min(exposure(at), weight)
 
 
 def test_every_stage_that_moves_traffic_has_an_undo() -> None:

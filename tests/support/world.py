@@ -147,6 +147,7 @@ class SimPlane:
     arms: dict[tuple[str, str], ArmCounts] = field(default_factory=dict)
     shadows: dict[tuple[str, str], ArmCounts] = field(default_factory=dict)
     pairs: list[ShadowPair] = field(default_factory=list)
+    owed: dict[tuple[str, str, str], float] = field(default_factory=dict)
     epoch: str = "1"
     is_silent: bool = False
 
@@ -185,9 +186,15 @@ class SimPlane:
         if entry.split:
             shares[entry.split.candidate] = weight
         for release, share in shares.items():
-            n = requests * share // 10_000
-            bad = round(n * (bad_share or {}).get(release, 0.0))
-            self._count(self.arms, service, release, n, bad)
+            n = self._whole((service, release, "requests"), requests * share / 10_000)
+            bad = self._whole((service, release, "bad"), n * (bad_share or {}).get(release, 0.0))
+            self._count(self.arms, service, release, n, min(n, bad))
+
+    def _whole(self, name: tuple[str, str, str], amount: float) -> int:
+        """The whole part of `amount` and of what earlier calls left over, so that small shares count too."""
+        owed = self.owed.get(name, 0.0) + amount
+        self.owed[name] = owed - int(owed)
+        return int(owed)
 
     def copy(self, service: str, requests: int, bad: int = 0, body: bytes = b"{}") -> None:
         """Shadow copies of `requests`, with their pairs."""

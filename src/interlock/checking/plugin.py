@@ -1,8 +1,8 @@
 """The pytest plugin: functions marked with `interlock.check` are tests whose results become evidence.
 
-A marked function is collected whatever its name, in every file that pytest reads. Pass passes; Fail and Undecided
-fail the test, because what is not known to be good does not go on. `--interlock-evidence FILE` writes all results
-of the session, also those of the workers of pytest-xdist, as one document.
+A marked function is collected whatever its name, in every file that pytest reads (a parametrised one must have a
+name that pytest collects). Pass passes; Fail and Undecided fail the test, because what is not known to be good
+does not go on. `--interlock-evidence FILE` writes all results of the session as one document.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def run_paths(paths: Iterable[Path], subject: str = "") -> list[CheckResult]:
     """All checks of files and directories (searched in depth, hidden ones apart), in the order of their paths.
 
     subject: for checks that name none. CheckInvalid when a path is not there or a YAML document is wrong; then
-    nothing is run.
+    no check is run.
     """
     return [perform(check) for check in list(find_checks(paths, subject))]
 

@@ -122,8 +122,9 @@ def _print(results: list[CheckResult]) -> None:
         _print_line(
             result.name.ljust(width), result.measurement.verdict, f"  ({result.subject})" * bool(result.subject)
         )
-        for part in result.measurement.parts:
-            if part.verdict.kind != "pass":
+        parts = result.measurement.parts
+        for part in parts:
+            if part.verdict.kind != "pass" and len(parts) > 1:
                 _print_line(f"  {part.name}".ljust(width), part.verdict, "")
     verdict = overall((result.name, result.verdict) for result in results)
     counts = [sum(result.verdict.kind == kind for result in results) for kind in ("pass", "fail", "undecided")]

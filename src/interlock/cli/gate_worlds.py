@@ -26,6 +26,7 @@ ASSUMED_BAD = 0.005
 ASSUMED_LATENCY_MS = 20.0
 ASSUMED_LOSS = 0.1
 """Mean loss as a part of the cap."""
+ASSUMED_LOSS_SAYS = f"; mean loss {ASSUMED_LOSS:.0%} of the cap (assumed)"
 LEAST_REQUESTS = 20
 """Fewer requests of a service since the proxy started say nothing about its answers."""
 
@@ -74,7 +75,7 @@ class World:
             shown.append(
                 f"{name}: {told['rate_rps']:,.4g} requests/s ({src['rate']}), "
                 f"{told['bad']:.2%} bad ({src['bad']}), {ms} ms at .5, .9, .99 ({src['latency']})"
-                + (f"; losses of {ASSUMED_LOSS:.0%} of the cap ({src['losses']})" if "losses" in src else "")
+                + {"": "", "given": "; mean loss given", "assumed": ASSUMED_LOSS_SAYS}[src.get("losses", "")]
             )
         return shown
 

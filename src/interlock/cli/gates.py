@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import random  # noqa: TID251  # chance is drawn here, at the outermost ring, and passed inward as an argument
 import statistics
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -90,6 +91,11 @@ def gate_explain(obj: dict[str, Any], rollout: str, output: str) -> None:
     _finish_with(view["verdict"]["kind"])
 
 
+def _watched() -> TextIO:
+    """Where progress is drawn: the terminal, or nowhere when nobody watches."""
+    return sys.stderr if sys.stderr.isatty() else io.StringIO()
+
+
 def _finish_with(kind: str) -> None:
     if kind != "pass":
         finish(Exit.NO if kind == "fail" else Exit.UNDECIDED)
@@ -150,7 +156,7 @@ def gate_power(
     world = _world(obj, plan, said)
     grid = [(harm, weight) for harm in (NO_HARM, *harms_of(plan.gates)) for weight in at]
     reaches: list[Reach] = []
-    with click.progressbar(grid, label="judging expected counts", file=sys.stderr) as cells:
+    with click.progressbar(grid, label="judging expected counts", file=_watched()) as cells:
         for harm, weight in cells:
             reaches.append(reach(plan.gates, world.profiles, weight, harm, said["block_s"], horizon_s))
     if plot:
@@ -223,7 +229,7 @@ def gate_simulate(
     rows = []
     for harm in faults(plan, at_fault):
         ended = []
-        with click.progressbar(range(runs), label=harm.name.ljust(14), file=sys.stderr) as numbers:
+        with click.progressbar(range(runs), label=harm.name.ljust(14), file=_watched()) as numbers:
             for number in numbers:
                 draw = drawn(world.profiles, harm, random.Random(f"{seed}/{harm.name}/{number}"))
                 ended.append(rehearse(plan, draw, said["block_s"], limit_s))
@@ -299,7 +305,7 @@ def gate_backtest(
     gates = adjusted(recorded.gate_set, dict(_margin(text) for text in margins), **constants)
     turns = rejudge(gates, recorded.blocks, recorded.steps)
     chances = (random.Random(f"{seed}/{number}") for number in range(splits))
-    with click.progressbar(length=splits, label="baseline against itself", file=sys.stderr) as bar:
+    with click.progressbar(length=splits, label="baseline against itself", file=_watched()) as bar:
         null = compare_baseline(gates, recorded.blocks, chances, _split(by), lambda _: bar.update(1))
     document = {"of": recorded.of, "blocks": len(recorded.blocks), "turns": plain(turns), "baseline": plain(null)}
     document |= {"split": by, "bound": gates.alpha}

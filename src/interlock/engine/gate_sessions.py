@@ -283,6 +283,7 @@ def _arm(gate_set: GateSet, service: str, raw: RawArm) -> ArmCounts:
     return ArmCounts(
         requests=raw.requests,
         bad=raw.bad,
+        first_bad=raw.bad,
         latency=_binned({ms: (latency_bin(ms), n) for ms, n in raw.latency_ms.items()}),
         losses={
             outcome: _binned({x: (round(min(x / caps[outcome], 1.0) * LOSS_BINS), n) for x, n in losses.items()})
@@ -335,12 +336,14 @@ def _of_session(session: Session, trail: Trail, now: Instant, candidate: str) ->
 
 
 def _of_rollout(view: Mapping[str, Any], candidate: str) -> Answer:
-    """A rollout that was turned back answers Fail, whatever its gates last said."""
+    """A rollout that was turned back answers Fail, whatever its gates last said; a frozen one does not pass."""
     told = _told(view["rollout"], "rollout", view, view["plan"], view["age_s"])
     if candidate and candidate != told.candidate:
         return _undecided(told, f"the rollout is of plan {told.candidate}, not of {candidate}", "other-candidate")
     if view["outcome"] in ("rolled_back", "aborted"):
         return replace(told, verdict="fail", because=view["because"], reason="", needs_requests=None, needs_s=None)
+    if view["phase"] == "frozen" and told.verdict == "pass":
+        return _undecided(told, view["because"], "frozen")
     return told
 
 

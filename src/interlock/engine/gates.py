@@ -5,7 +5,7 @@ Of a live rollout the loop's newest judgement is told; of an ended one it is rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,12 +60,13 @@ def gates_view(context: Context, name: str) -> dict[str, Any]:
     }
 
 
-def unless_stale(verdict: Mapping[str, Any], age_s: float | None) -> Mapping[str, Any]:
+def unless_stale(verdict: dict[str, Any], age_s: float | None) -> dict[str, Any]:
     """A Pass on evidence that stopped coming says nothing about now; Fail and Undecided stay."""
     if verdict["kind"] != "pass":
         return verdict
     age = "there is no evidence of now" if age_s is None else f"the newest evidence is {age_s:.0f} s old"
-    return plain(Undecided(f"{age}; before that: {verdict['because']}", "no-data")) | {"reason": "stale"}
+    stale = Undecided(f"{age}; before that: {verdict['because']}", "no-data")
+    return {**plain(stale), "reason": "stale"}
 
 
 def judgement_in_full(judgement: Judgement, gate_set: GateSet) -> dict[str, Any]:

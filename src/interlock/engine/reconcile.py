@@ -176,7 +176,14 @@ def _tell(tx: Transaction, rollout: Rollout, plan: Plan, decision: Decision, now
 
 
 def _milestone(position: Position) -> tuple[object, ...]:
-    return position.stage, position.phase, position.is_paused, position.outcome, position.order
+    return (
+        position.stage,
+        position.phase,
+        position.is_paused,
+        position.throttle_bp is None,
+        position.outcome,
+        position.order,
+    )
 
 
 def _event_kind(before: Position, after: Position) -> str:
@@ -186,6 +193,8 @@ def _event_kind(before: Position, after: Position) -> str:
         return "rollout.turned_back"
     if after.stage != before.stage:
         return "rollout.advanced"
+    if after.throttle_bp != before.throttle_bp:
+        return "rollout.cleared" if after.throttle_bp is None else "rollout.throttled"
     return "rollout.paused" if after.is_paused else "rollout.resumed" if before.is_paused else "rollout.noted"
 
 

@@ -136,7 +136,7 @@ def test_candidate_backends_are_present_before_any_weight(world: World) -> None:
 
 
 def test_a_bad_candidate_is_turned_back_with_a_receipt(world: World) -> None:
-    """30 % failures: back to the baseline within seconds, with the numbers kept and recomputable."""
+    """30 % failures: throttled within seconds, turned back when they last, the numbers kept and recomputable."""
     rollout = world.begin()
     ended = world.run(bad={rollout.candidate: 0.3})
     assert ended.position.outcome == "rolled_back"
@@ -147,9 +147,11 @@ def test_a_bad_candidate_is_turned_back_with_a_receipt(world: World) -> None:
         current = records.read_current(tx)
         assert current is not None
         assert current.version("scoring") == "1"
-        turned = [e.event for e in tx.trail() if e.event.kind == "rollout.turned_back"]
-    assert (ended.position.since - rollout.started_at).total_seconds() < 15
-    assert turned[0].facts["receipt"] == kept[-1].key
+        told = {e.event.kind: e.event for e in tx.trail()}
+    assert (told["rollout.throttled"].at - rollout.started_at).total_seconds() < 5
+    assert (told["rollout.turned_back"].at - rollout.started_at).total_seconds() < 60
+    assert told["rollout.turned_back"].facts["receipt"] == kept[-1].key
+    assert world.plane.arms["scoring", rollout.candidate].bad < 300
     assert verification(world.context)["audit"] == "verified"
 
 

@@ -9,6 +9,8 @@ no substitute for an account that may only read.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from interlock.adapters.metrics.guard import one_reading_statement
@@ -17,6 +19,9 @@ from interlock.adapters.metrics.translate import Senseless, binds, reading_of_ro
 from interlock.domain.checks.metric import Arms, MetricQuery, NoReading, Reading, Span
 
 ROW_LIMIT = 1_000_000
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_ENDS_A_VALUE = re.compile(r"[\w\])'\"]$")
 
 
 class WarehouseSource:
@@ -54,13 +59,13 @@ class WarehouseSource:
         self._backend.disconnect()
 
 
-def reading_query(sql: str, dialect: Any, values: dict[str, str | float]) -> str:
+def reading_query(sql: str, dialect: Any, values: Mapping[str, str | float]) -> str:
     """The statement with its placeholders (`:name`) as literals; Senseless when it is not one query that reads."""
     import sqlglot
     from sqlglot import exp
 
     try:
-        parsed = sqlglot.parse(one_reading_statement(sql), read=dialect)
+        parsed = sqlglot.parse(_filled(one_reading_statement(sql), dialect, values), read=dialect)
     except sqlglot.errors.SqlglotError as error:
         raise senseless(f"the query cannot be read: {_first_line(error)}") from error
     if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
@@ -68,16 +73,27 @@ def reading_query(sql: str, dialect: Any, values: dict[str, str | float]) -> str
     writes = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Drop, exp.Alter)
     if found := next((node for node in parsed[0].find_all(*writes) if not isinstance(node, exp.Query)), None):
         raise senseless(f"the query has a part that writes: {found.sql(dialect=dialect)[:80]}")
+    return str(parsed[0].sql(dialect=dialect))
 
-    def filled(node: Any) -> Any:
-        if not isinstance(node, exp.Placeholder):
-            return node
-        if node.name not in values:
+
+def _filled(sql: str, dialect: Any, values: Mapping[str, str | float]) -> str:
+    """The text with a literal for each placeholder: a colon that stands alone, and a name right after it. Colons in
+    texts and comments are none, since the warehouse's own tokens are read.
+    """
+    import sqlglot
+    from sqlglot import exp
+
+    out, end = [], 0
+    for token in sqlglot.tokenize(sql, read=dialect):
+        named = _NAME.match(sql, token.start + 1) if token.text == ":" else None
+        if named is None or _ENDS_A_VALUE.search(sql[: token.start]):
+            continue
+        if named[0] not in values:
             known = ", ".join(f":{name}" for name in values)
-            raise senseless(f"the query has an unknown placeholder :{node.name}", f"There are {known}.")
-        return exp.convert(values[node.name])
-
-    return str(parsed[0].transform(filled).sql(dialect=dialect))
+            raise senseless(f"the query has an unknown placeholder :{named[0]}", f"There are {known}.")
+        out += [sql[end : token.start], exp.convert(values[named[0]]).sql(dialect=dialect)]
+        end = named.end()
+    return "".join(out) + sql[end:]
 
 
 def _first_line(error: BaseException) -> str:

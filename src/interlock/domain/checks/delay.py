@@ -183,7 +183,7 @@ def maturity(
         mature=frozenset(n for n, share in shares.items() if share is not None and share >= threshold),
         completeness=shares,
         wait_s=wait_s,
-        findings=tuple(_findings(blocks, curves, now_s, subject, alpha)),
+        findings=tuple(_findings(blocks, curves, subject, alpha)),
     )
 
 
@@ -208,19 +208,22 @@ class Pace:
         return self.low > factor or self.high < 1 / factor
 
 
-def pace_of(blocks: Sequence[Block], now_s: float, alpha: float = 0.01) -> Pace | None:
-    """The candidate's pace against the baseline's, within the same blocks and ages (the log-rank statistic, Peto's
-    estimate of the ratio); None while it rests on nothing. Labels that are delivered in batches hit both arms of a
-    block alike and carry no weight. `alpha` holds for one look.
+def pace_of(blocks: Sequence[Block], alpha: float = 0.01) -> Pace | None:
+    """The candidate's pace against the baseline's, among the labels that came, within the same blocks and ages (the
+    log-rank statistic and Peto's estimate, which leans towards 1 when the ratio is far from it); None while it
+    rests on nothing. Both arms of a block have been waited for equally long, so labels that have not come yet
+    favour none of them, and labels that are delivered in one batch carry no weight. `alpha` holds for one look.
     """
     surplus = variance = 0.0
     for block in blocks:
-        for i in range(bisect_right(AGES_S, now_s - block.ended_s)):
-            (r_c, d_c), (r_b, d_b) = (_at_risk([(block.arm(arm), i + 1)], i) for arm in _ARMS)
-            r, d = r_c + r_b, d_c + d_b
-            if d and r > 1 and r_c and r_b:
-                surplus += d_c - d * r_c / r
-                variance += d * (r - d) * r_c * r_b / (r * r * (r - 1))
+        waiting_c, waiting_b = (sum(block.arm(arm).arrived.values()) for arm in _ARMS)
+        for i in sorted({*block.candidate.arrived, *block.baseline.arrived}):
+            d_c, d_b = block.candidate.arrived.get(i, 0), block.baseline.arrived.get(i, 0)
+            r, d = waiting_c + waiting_b, d_c + d_b
+            if r > 1:
+                surplus += d_c - d * waiting_c / r
+                variance += d * (r - d) * waiting_c * waiting_b / (r * r * (r - 1))
+            waiting_c, waiting_b = waiting_c - d_c, waiting_b - d_b
     if variance <= 0:
         return None
     middle, width = surplus / variance, NormalDist().inv_cdf(1 - alpha / 2) / math.sqrt(variance)
@@ -236,9 +239,9 @@ PACE_FACTOR = 1.25
 
 
 def _findings(
-    blocks: Sequence[Block], curves: Mapping[Arm, Curve], now_s: float, subject: str, alpha: float
+    blocks: Sequence[Block], curves: Mapping[Arm, Curve], subject: str, alpha: float
 ) -> Iterable[Finding]:
-    pace = pace_of(blocks, now_s, alpha)
+    pace = pace_of(blocks, alpha)
     if pace and pace.differs_by(PACE_FACTOR):
         yield Finding(
             "delay.arm-dependent",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from interlock.domain.checks.evidence import ArmCounts, Bins, SegmentCounts
+from collections.abc import Mapping
 
-NONE: SegmentCounts = (0, 0, 0)
+from interlock.domain.checks.evidence import OTHER_SEGMENTS, ArmCounts, Bins, SegmentCounts
 
 
 def since(before: ArmCounts, after: ArmCounts) -> ArmCounts:
@@ -16,7 +16,7 @@ def since(before: ArmCounts, after: ArmCounts) -> ArmCounts:
         bad=after.bad - before.bad,
         latency={k: n - before.latency.get(k, 0) for k, n in after.latency.items() if n > before.latency.get(k, 0)},
         first_bad=after.first_bad - before.first_bad,
-        segments={name: _less(counts, before.segments.get(name)) for name, counts in after.segments.items()},
+        segments=_segments_since(before.segments, after.segments),
     )
 
 
@@ -26,13 +26,22 @@ def _went_backwards(before: ArmCounts, after: ArmCounts) -> bool:
         or after.bad < before.bad
         or after.first_bad < before.first_bad
         or not _covers(after.latency, before.latency)
-        or any(min(_less(after.segments.get(name, NONE), c)) < 0 for name, c in before.segments.items())
     )
 
 
-def _less(after: SegmentCounts, before: SegmentCounts | None) -> SegmentCounts:
-    n, bad, keys = before or NONE
-    return after[0] - n, after[1] - bad, after[2] - keys
+def _segments_since(
+    before: Mapping[str, SegmentCounts], after: Mapping[str, SegmentCounts]
+) -> dict[str, SegmentCounts]:
+    """A segment that lost counts was folded into the others meanwhile, and the others gained them: both are left
+    out of this block.
+    """
+    is_folded = any(name not in after for name in before)
+    out = {}
+    for name, (n, bad, keys) in after.items():
+        n0, bad0, keys0 = before.get(name, (0, 0, 0))
+        if n > n0 and not (is_folded and name == OTHER_SEGMENTS):
+            out[name] = (n - n0, bad - bad0, keys - keys0)
+    return out
 
 
 def _covers(after: Bins, before: Bins) -> bool:

@@ -81,8 +81,8 @@ class ArmCounts:
 class ServiceCounts:
     """Both arms of one service in the same block of time.
 
-    pairs: per outcome metric, bins of the candidate's loss less the baseline's for the same request, a difference of
-    two loss bins (see checks.pairs); shadow traffic alone has them.
+    pairs: per outcome metric, bins of the candidate's loss less the baseline's for the same request, a difference
+    of two loss bins (see checks.pairs); shadow traffic alone has them.
     """
 
     candidate: ArmCounts = ArmCounts()

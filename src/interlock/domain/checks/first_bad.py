@@ -1,8 +1,8 @@
 """The first bad answer per key and window: the unit of evidence where callers stick to an arm.
 
-With a sticky split a few heavy callers land in one arm, and every error of theirs repeats there: measured, gates that
-count every bad answer roll back 3 to 17 % of good candidates, and those that count the first one per key in ten
-minutes 0 to 0.3 %, at 1.1 to 1.5 times the delay. Bad answers are rare, so remembering their keys is cheap.
+With a sticky split a few heavy callers land in one arm, and every error of theirs repeats there: measured, gates
+that count every bad answer roll back 3 to 17 % of good candidates, and those that count the first one per key in
+ten minutes 0 to 0.3 %, at 1.1 to 1.5 times the delay. Bad answers are rare, so remembering their keys is cheap.
 
 A memory belongs to one service and arm. Memories of several places merge (union: associative, commutative,
 idempotent). Limits: two windows are remembered; a window remembers KEYS_LIMIT keys, and bad answers of keys beyond

@@ -1,7 +1,7 @@
 """Pairs: the candidate's loss less the baseline's for the same request, as bins that add.
 
-The bin is the difference of two loss bins, -LOSS_BINS to LOSS_BINS, so that a pair is as exact as the losses that it
-is made of (41 bins over the same range would round away margins of 2 %). Histograms are sparse.
+The bin is the difference of two loss bins, -LOSS_BINS to LOSS_BINS, so that a pair is as exact as the losses that
+it is made of (41 bins over the same range would round away margins of 2 %). Histograms are sparse.
 """
 
 from __future__ import annotations

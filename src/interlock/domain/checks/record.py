@@ -31,10 +31,10 @@ from interlock.kernel.errors import Invalid
 FORMAT = "interlock-checks/1"
 
 
-class EvidenceInvalid(Invalid):
+class CheckEvidenceInvalid(Invalid):
     """A document is no evidence that this version can read, or it was altered."""
 
-    code = "evidence.invalid"
+    code = "check_evidence.invalid"
 
 
 def as_document(results: Iterable[CheckResult]) -> dict[str, Any]:
@@ -52,26 +52,24 @@ def as_record(result: CheckResult) -> dict[str, Any]:
 
 
 def results_from(document: Any) -> list[CheckResult]:
-    """The results in a document. EvidenceInvalid when it is none, or when a digest does not fit its content."""
+    """The results in a document. CheckEvidenceInvalid when it is none, or when a digest does not fit."""
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
-        raise EvidenceInvalid(f"this is no {FORMAT} document", remedy="Write it with `interlock check run`.")
+        raise CheckEvidenceInvalid(f"this is no {FORMAT} document", remedy="Write it with `interlock check run`.")
     records = document.get("results")
     if not isinstance(records, list):
-        raise EvidenceInvalid("the document has no list of results", remedy="Write it again.")
+        raise CheckEvidenceInvalid("the document has no list of results", remedy="Write it again.")
     return [result_from(record) for record in records]
 
 
 def result_from(record: Any) -> CheckResult:
-    """One result; EvidenceInvalid as in `results_from`."""
+    """One result; CheckEvidenceInvalid as in `results_from`."""
     try:
         content = {key: value for key, value in record.items() if key != "digest"}
         if digest(content) != record["digest"]:
-            raise EvidenceInvalid(
-                f"the digest of {content.get('name')!r} does not fit", remedy="Run the check again."
-            )
+            raise CheckEvidenceInvalid(f"{content.get('name')!r} has not its digest", remedy="Run the check again.")
         return _result(content)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
-        raise EvidenceInvalid(f"a result cannot be read: {fault!r}", remedy="Run the check again.") from fault
+        raise CheckEvidenceInvalid(f"a result cannot be read: {fault!r}", remedy="Run the check again.") from fault
 
 
 def _result(content: Mapping[str, Any]) -> CheckResult:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from interlock.domain.checks.evidence import ArmCounts, Bins, Block, ServiceCounts
+from interlock.domain.checks.evidence import ArmCounts, Bins, Block, SegmentCounts, ServiceCounts
 from interlock.domain.gates.chance import Chance, binomial
 from interlock.domain.gates.gate import Gate, GateSet, InvalidGate
 from interlock.domain.gates.judge import verdicts
@@ -100,7 +100,7 @@ def halves(blocks: Iterable[Block], chance: Chance, split: Split) -> Iterator[Bl
         case "requests":
             for block in blocks:
                 services = {s: _coin(c.baseline, chance) for s, c in block.services.items()}
-                yield Block(block.number, block.seconds, services)
+                yield Block(block.number, block.seconds, services, weight_bp=5_000)
         case "blocks":
             yield from _paired(blocks, chance)
 
@@ -123,19 +123,31 @@ def _baseline(block: Block, service: str) -> ArmCounts:
 
 
 def _coin(arm: ArmCounts, chance: Chance) -> ServiceCounts:
-    """Each answer to an arm by a coin; what was counted in separate histograms is tossed separately."""
+    """Each answer to an arm by a coin; what was counted separately is tossed separately."""
 
     def half(bins: Bins) -> dict[int, int]:
         return {k: n for k, count in bins.items() if (n := binomial(chance, count, 0.5))}
 
-    bad = binomial(chance, arm.bad, 0.5)
+    def coin(n: int) -> int:
+        return binomial(chance, n, 0.5)
+
+    first_bad = coin(arm.first_bad)
+    bad = first_bad + coin(arm.bad - arm.first_bad)
     first = ArmCounts(
-        requests=bad + binomial(chance, arm.requests - arm.bad, 0.5),
+        requests=bad + coin(arm.requests - arm.bad),
         bad=bad,
+        first_bad=first_bad,
         latency=half(arm.latency),
         losses={name: half(bins) for name, bins in arm.losses.items()},
+        segments={name: _coin_segment(counts, coin) for name, counts in arm.segments.items()},
     )
     return ServiceCounts(first, _rest(arm, first))
+
+
+def _coin_segment(counts: SegmentCounts, coin: Callable[[int], int]) -> SegmentCounts:
+    requests, bad, keys = counts
+    half_bad = coin(bad)
+    return half_bad + coin(requests - bad), half_bad, coin(keys)
 
 
 def _rest(arm: ArmCounts, taken: ArmCounts) -> ArmCounts:
@@ -145,6 +157,12 @@ def _rest(arm: ArmCounts, taken: ArmCounts) -> ArmCounts:
     return ArmCounts(
         requests=arm.requests - taken.requests,
         bad=arm.bad - taken.bad,
+        first_bad=arm.first_bad - taken.first_bad,
         latency=less(arm.latency, taken.latency),
         losses={name: less(bins, taken.losses[name]) for name, bins in arm.losses.items()},
+        segments={name: _less_segment(counts, taken.segments[name]) for name, counts in arm.segments.items()},
     )
+
+
+def _less_segment(counts: SegmentCounts, taken: SegmentCounts) -> SegmentCounts:
+    return counts[0] - taken[0], counts[1] - taken[1], counts[2] - taken[2]

@@ -5,40 +5,50 @@ from __future__ import annotations
 from typing import assert_never
 
 from interlock.domain.checks.evidence import LATENCY_BIN_FACTOR, Bins, ServiceCounts
+from interlock.domain.checks.pairs import mean_difference
 from interlock.domain.gates.gate import Gate, GateSet, Metric
 from interlock.domain.gates.latency import quantiles_ms
 from interlock.domain.gates.limit import requests_to_deny
 from interlock.domain.gates.mixture import log_of
 from interlock.domain.gates.outcome import mean_loss
-from interlock.domain.gates.track import Track, measured
-from interlock.domain.gates.verdict import Fail, GateReport, Pass, Undecided, Verdict
+from interlock.domain.gates.segments import named
+from interlock.domain.gates.track import Track, measured, measured_both
+from interlock.domain.gates.verdict import Fail, GateReport, Pass, SegmentReport, Undecided, Verdict
 
 _THINGS: dict[Metric, str] = {"errors": "requests", "latency": "timed requests", "outcome": "labelled requests"}
+
+
+def _things(gate: Gate) -> str:
+    return "pairs" if gate.sample == "pairs" else _THINGS[gate.metric]
 
 
 def report_on(track: Track, gate_set: GateSet, share: float, elapsed_s: float) -> GateReport:
     """The gate's report; `share` is its part of the combined evidence."""
     gate, seen = track.gate, track.seen
     is_errors = gate.metric == "errors"
+    in_candidate, in_baseline = measured_both(gate, seen)
     return GateReport(
         gate=gate,
         verdict=_verdict(track, gate_set, share, elapsed_s),
         log_e=log_of(track.e_value),
         log_e_uncapped=log_of(track.e_value_uncapped),
         upper_limit=_limit(track),
-        margin=gate.margin,
-        candidate_requests=measured(gate, seen.candidate),
-        baseline_requests=measured(gate, seen.baseline),
+        margin=gate.target,
+        candidate_requests=in_candidate,
+        baseline_requests=in_baseline,
         candidate_bad=seen.candidate.bad if is_errors else None,
         baseline_bad=seen.baseline.bad if is_errors else None,
         candidate_mean=_means(gate, seen)[0],
         baseline_mean=_means(gate, seen)[1],
         candidate_ms=quantiles_ms(seen.candidate.latency),
         baseline_ms=quantiles_ms(seen.baseline.latency),
+        segments=named(track.segments, gate_set.alpha),
     )
 
 
 def _means(gate: Gate, seen: ServiceCounts) -> tuple[float | None, float | None]:
+    if gate.sample == "pairs":
+        return mean_difference(seen.pairs.get(gate.outcome, {}), gate.cap), None
     c, b = seen.candidate, seen.baseline
     match gate.metric:
         case "errors":
@@ -53,17 +63,19 @@ def _means(gate: Gate, seen: ServiceCounts) -> tuple[float | None, float | None]
 
 
 def _limit(track: Track) -> float:
-    """In the gate's unit; the margin itself comes back exactly."""
+    """In the gate's unit; the target itself comes back exactly."""
     gate, value = track.gate, track.limit.value
-    return gate.margin if value == gate.margin / gate.unit else value * gate.unit
+    return gate.target if value == gate.target / gate.unit else value * gate.unit
 
 
 def _verdict(track: Track, gate_set: GateSet, share: float, elapsed_s: float) -> Verdict:
     if share * track.e_value >= 1 / gate_set.alpha:
         harm = _harm(track.gate, gate_set)
-        return Fail(f"{_facts(track)}; {harm}: evidence {track.e_value:.3g} to 1")
-    if _limit(track) <= track.gate.margin:
-        return Pass(f"{_facts(track)}; the excess is surely below {_amount(track.gate, _limit(track))}")
+        return Fail(f"{facts(track)}; {harm}: evidence {track.e_value:.3g} to 1")
+    if _limit(track) <= track.gate.target:
+        return Pass(f"{facts(track)}; {_quantity(track.gate)} is surely below {_amount(track.gate, _limit(track))}")
+    if broken := _broken_baseline(track, gate_set):
+        return Undecided(broken, "baseline-broken")
     if not track.limit.requests:
         return _without_counts(track, gate_set, elapsed_s)
     return _collecting(track, gate_set)
@@ -71,12 +83,9 @@ def _verdict(track: Track, gate_set: GateSet, share: float, elapsed_s: float) ->
 
 def _without_counts(track: Track, gate_set: GateSet, elapsed_s: float) -> Undecided:
     """Nothing was compared yet: an arm is missing, or latency is too early to judge."""
-    gate, things = track.gate, _THINGS[track.gate.metric]
-    missing = [
-        name
-        for name, arm in (("candidate", track.seen.candidate), ("baseline", track.seen.baseline))
-        if not measured(gate, arm)
-    ]
+    gate, things = track.gate, _things(track.gate)
+    counted = zip(("candidate", "baseline"), measured_both(gate, track.seen), strict=True)
+    missing = [name for name, count in counted if not count]
     if missing:
         return Undecided(f"{gate.name}: no {things} of the {' and the '.join(missing)} yet", "no-data")
     if gate.metric == "latency" and elapsed_s < gate_set.warmup_s:
@@ -88,23 +97,26 @@ def _without_counts(track: Track, gate_set: GateSet, elapsed_s: float) -> Undeci
 
 def _collecting(track: Track, gate_set: GateSet) -> Undecided:
     gate, limit = track.gate, track.limit
-    needs = requests_to_deny(limit, gate.margin / gate.unit, gate_set.alpha_pass)
-    wanted = f"{_facts(track)}; the excess is surely below {_amount(gate, _limit(track))}, the margin is "
-    wanted += _amount(gate, gate.margin)
+    needs = requests_to_deny(limit, gate.target / gate.unit, gate_set.alpha_pass)
+    wanted = f"{facts(track)}; {_quantity(gate)} is surely below {_amount(gate, _limit(track))}, the "
+    wanted += f"{'margin' if gate.bound is None else 'bound'} is {_amount(gate, gate.target)}"
     if needs is None:
         return Undecided(f"{wanted}, which it will not reach at the present rates", "collecting")
     needs_s = needs * limit.seconds / limit.requests
-    says = f"{wanted}; about {needs:,} more {_THINGS[gate.metric]} of the candidate would do ({needs_s:,.0f} s)"
+    says = f"{wanted}; about {needs:,} more {_things(gate)} of the candidate would do ({needs_s:,.0f} s)"
     return Undecided(says, "collecting", needs, needs_s)
 
 
-def _facts(track: Track) -> str:
-    """What was counted, both arms."""
+def facts(track: Track, alpha: float = 0.01) -> str:
+    """What was counted, both arms, and the segments that carry a difference."""
     gate, seen = track.gate, track.seen
+    if gate.sample == "pairs":
+        return _facts_of_pairs(track)
     match gate.metric:
         case "errors":
             c, b = seen.candidate, seen.baseline
-            return f"{gate.name}: candidate {_bad(c.bad, c.requests)}, baseline {_bad(b.bad, b.requests)}"
+            told = f"{gate.name}: candidate {_bad(c.bad, c.requests)}, baseline {_bad(b.bad, b.requests)}"
+            return "; ".join([told, *(_segment(s) for s in named(track.segments, alpha)[:3])])
         case "latency":
             return (
                 f"{gate.name}: candidate {_milliseconds(seen.candidate.latency)}, "
@@ -121,10 +133,21 @@ def _facts(track: Track) -> str:
             assert_never(gate.metric)
 
 
+def _segment(told: SegmentReport) -> str:
+    candidate = _bad(told.candidate_bad, told.candidate_requests)
+    return f"in {told.name} {candidate} against {_bad(told.baseline_bad, told.baseline_requests)}"
+
+
+def _facts_of_pairs(track: Track) -> str:
+    gate = track.gate
+    pairs, mean = measured_both(gate, track.seen)[0], _means(gate, track.seen)[0]
+    return f"{gate.name}: {gate.outcome} {mean or 0:+.4g} in the candidate on the same {pairs:,} requests"
+
+
 def because_failed(track: Track, gate_set: GateSet, e_value: float) -> str:
     """Why a rollout failed, told by the gate that weighs most."""
     return (
-        f"{_facts(track)}; {_harm(track.gate, gate_set)}: combined evidence {e_value:.3g} to 1, "
+        f"{facts(track)}; {_harm(track.gate, gate_set)}: combined evidence {e_value:.3g} to 1, "
         f"{1 / gate_set.alpha:g} to 1 is proof"
     )
 
@@ -132,7 +155,7 @@ def because_failed(track: Track, gate_set: GateSet, e_value: float) -> str:
 def because_contested(track: Track, gate_set: GateSet, e_value: float) -> str:
     """Why nothing passes although all limits are within their margins."""
     return (
-        f"{_facts(track)}; every limit is within its margin, but combined evidence of harm stands at {e_value:.3g} "
+        f"{facts(track)}; every limit is within its margin, but combined evidence of harm stands at {e_value:.3g} "
         f"to 1; nothing passes from {gate_set.hesitate:g} to 1 on"
     )
 
@@ -140,14 +163,42 @@ def because_contested(track: Track, gate_set: GateSet, e_value: float) -> str:
 def because_passed(reports: tuple[GateReport, ...]) -> str:
     """What each gate holds the excess below."""
     held = (
-        f"{r.gate.name} surely below {_amount(r.gate, r.upper_limit)} (margin {_amount(r.gate, r.margin)})"
+        f"{r.gate.name} surely below {_amount(r.gate, r.upper_limit)} "
+        f"({'margin' if r.gate.bound is None else 'bound on its own'} {_amount(r.gate, r.margin)})"
         for r in reports
     )
     return f"excess of the candidate over the baseline: {'; '.join(held)}"
 
 
+def _quantity(gate: Gate) -> str:
+    """What the upper limit limits."""
+    if gate.bound is None:
+        return "the excess"
+    return f"the share slower than {gate.bound:g} ms" if gate.metric == "latency" else "the candidate's own"
+
+
+def _broken_baseline(track: Track, gate_set: GateSet) -> str:
+    """That the baseline itself breaks the bound, if that is proven."""
+    if track.absolute is None or track.absolute.baseline.e_value < 1 / gate_set.alpha:
+        return ""
+    return (
+        f"{facts(track)}; the baseline itself breaks the bound of {_bound(track.gate)}, "
+        "so the candidate is not blamed unless it is proven worse than the baseline, and cannot pass"
+    )
+
+
+def _bound(gate: Gate) -> str:
+    if gate.metric == "latency":
+        return f"{gate.bound:g} ms at the {gate.quantile:g} quantile"
+    return _amount(gate, gate.target)
+
+
 def _harm(gate: Gate, gate_set: GateSet) -> str:
     """What the evidence of harm speaks for."""
+    if gate.bound is not None:
+        return f"above {_bound(gate)}, and worse than the baseline"
+    if gate.sample == "pairs":
+        return f"worse than the baseline by more than {gate.margin:g} on the same requests"
     match gate.metric:
         case "errors":
             return f"more than {gate_set.rho:g} times the baseline's rate"

@@ -47,6 +47,7 @@ def way_to(log_e: float, alpha: float) -> float:
 
 def _outlook(report: GateReport, gate_set: GateSet, share: float) -> Outlook:
     log_e = report.log_e + math.log(share)
+    wanted = report.margin or report.gate.target
     undecided = report.verdict if isinstance(report.verdict, Undecided) else None
     return Outlook(
         report=report,
@@ -55,8 +56,8 @@ def _outlook(report: GateReport, gate_set: GateSet, share: float) -> Outlook:
         proof=1 / gate_set.alpha,
         way_to_fail=way_to(log_e, gate_set.alpha),
         limit=report.upper_limit,
-        margin=report.margin,
-        limit_over_margin=report.upper_limit / report.margin,
+        margin=wanted,
+        limit_over_margin=report.upper_limit / wanted,
         reason=undecided.reason if undecided else "",
         needs_requests=undecided.needs_requests if undecided else None,
         needs_s=undecided.needs_s if undecided else None,
@@ -66,6 +67,8 @@ def _outlook(report: GateReport, gate_set: GateSet, share: float) -> Outlook:
 def fails_when(gate: Gate, gate_set: GateSet) -> str:
     """The rule of Fail in words: what the evidence of harm has to prove."""
     odds = f"{1 / gate_set.alpha:g} to 1"
+    if gate.bound is not None:
+        return _breaks_when(gate, gate.bound, odds)
     match gate.metric:
         case "errors":
             return f"bad answers are proven, at {odds}, to be more than {gate_set.rho:g} times the baseline's"
@@ -77,5 +80,19 @@ def fails_when(gate: Gate, gate_set: GateSet) -> str:
             )
         case "outcome":
             return f"mean {gate.outcome} is proven, at {odds}, to be more than {gate.margin:g} above the baseline's"
+        case _:
+            assert_never(gate.metric)
+
+
+def _breaks_when(gate: Gate, bound: float, odds: str) -> str:
+    """The same for a gate that bounds the candidate itself."""
+    worse = f"proven, at {odds}, to be above it and worse than the baseline's"
+    match gate.metric:
+        case "errors":
+            return f"the candidate may have at most {bound:.2%} bad answers, and they are {worse}"
+        case "latency":
+            return f"the candidate's {gate.quantile:g} quantile may be at most {bound:g} ms, and it is {worse}"
+        case "outcome":
+            return f"the candidate's mean {gate.outcome} may be at most {bound:g}, and it is {worse}"
         case _:
             assert_never(gate.metric)

@@ -91,15 +91,17 @@ def _blocks(
                 expected(worse, in_candidate, ends[0]), expected(profile, in_baseline, ends[1])
             )
             before[name] = ends[0], ends[1]
-        yield Block(number, seconds, services)
+        yield Block(number, seconds, services, round(weight * 10_000))
         number, at_s = number + 1, at_s + seconds
 
 
 def expected(profile: Profile, first: int, last: int) -> ArmCounts:
-    """What requests number `first` to `last` (not included) of an arm come to."""
+    """What requests number `first` to `last` (not included) of an arm come to; each has a key of its own."""
+    bad = round(profile.bad * last) - round(profile.bad * first)
     return ArmCounts(
         requests=last - first,
-        bad=round(profile.bad * last) - round(profile.bad * first),
+        bad=bad,
+        first_bad=bad,
         latency=_placed(profile.latency, first, last),
         losses={name: _placed(shares, first, last) for name, shares in profile.losses.items()},
     )

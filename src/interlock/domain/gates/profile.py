@@ -175,7 +175,7 @@ def _harms(gate: Gate) -> list[Harm]:
             factors = (1.1, 1.2, 1.5, 2.0)
             return [Harm(f"{service}: latency x{f:g}", service, latency_factor=f) for f in factors]
         case "outcome":
-            shifts = [gate.margin * m for m in (0.5, 1.0, 2.0, 4.0) if gate.margin * m < gate.cap]
+            shifts = [gate.target * m for m in (0.5, 1.0, 2.0, 4.0) if gate.target * m < gate.cap]
             return [
                 Harm(f"{service}: mean {gate.outcome} +{s:g}", service, outcome=gate.outcome, loss=s / gate.cap)
                 for s in shifts

@@ -14,23 +14,59 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from interlock.domain.checks.evidence import ArmCounts, Block, ServiceCounts
+from interlock.domain.checks.evidence import ArmCounts, Block, SegmentCounts, ServiceCounts
 from interlock.domain.gates.gate import Gate, GateSet
-from interlock.domain.gates.judge import absorb, begin, enter_step, verdicts
+from interlock.domain.gates.judge import absorb, admit, begin, enter_step, verdicts
 from interlock.domain.gates.verdict import Judgement
 from interlock.kernel.digest import canonical, digest, plain
 from interlock.kernel.errors import Invalid
 
-ALGORITHM = "interlock-gates/1"
+ALGORITHM = "interlock-gates/2"
 ASSUMPTIONS = (
     "Requests of one block are independent, with one rate for each arm and block.",
-    "Users that stick to an arm are not deduplicated: a few who repeat the same failure can count as many.",
     "Both arms run in the same blocks of time; what changes with time may change both alike.",
     "Labels take equally long to arrive in both arms, and arriving does not depend on the loss beyond the arm.",
     "Losses above the cap count as the cap; losses are rounded to bins of cap/200.",
-    "Latency is not judged during warm-up, and up to latency_bins bins of a factor 2**(1/8), or tolerance_ms, are tolerated.",
+    "Latency is not judged during warm-up; latency_bins bins of a factor 2**(1/8), or tolerance_ms, are tolerated.",
     "Upper limits hold if the excess was at least the limit in every block since the step began.",
+    (
+        "A burst in one arm is no set of independent requests: what fails rises no faster than errors_nats_s. "
+        "How rarely bursts then fail a good candidate is measured, not proven. "
+        "Not so held back are blocks of an outage: a quarter of the answers bad, and 40 times the baseline's share."
+    ),
 )
+EVERY = (
+    "Gate {}: every bad answer counts. Users that stick to an arm are not deduplicated: a few who repeat the same "
+    "failure can count as many."
+)
+FIRST = (
+    "Gate {}: the first bad answer of each key in ten minutes counts, at the assigned share. Exact within ten "
+    "minutes for keys assigned by chance; a key that fails again later counts again. Upper limits count every one."
+)
+PAIRS = "Gate {}: pairs are independent, and the same request has the same label in both answers."
+BOUND = (
+    "Gate {}: the bound is on the candidate alone; it fails only if it is also proven worse than the baseline, "
+    "where there is one."
+)
+SEGMENTS = "Gate {}: a segment is judged from {} keys of each arm on."
+
+
+def assumptions(gate_set: GateSet) -> tuple[str, ...]:
+    """What the judgement takes for granted, in words; for each gate the unit of its evidence."""
+    return (*ASSUMPTIONS, *(told for gate in gate_set.gates for told in _assumed(gate, gate_set)))
+
+
+def _assumed(gate: Gate, gate_set: GateSet) -> list[str]:
+    told = []
+    if gate.metric == "errors":
+        told.append((FIRST if gate.counts == "first" else EVERY).format(gate.name))
+    if gate.sample == "pairs":
+        told.append(PAIRS.format(gate.name))
+    if gate.bound is not None:
+        told.append(BOUND.format(gate.name))
+    if gate.segment_share:
+        told.append(SEGMENTS.format(gate.name, gate_set.least_keys))
+    return told
 
 
 class InvalidReceipt(Invalid):
@@ -44,14 +80,34 @@ def receipt(
 ) -> bytes:
     """Canonical JSON of gates, counts and judgement. `subject` says what was judged (rollout, releases, ...), as
     JSON-ready values; `steps` are the numbers of the blocks with which a rollout step began (see `enter_step`).
+    Blocks that contradict themselves, or come twice or late, are left out and told under `refused`.
     """
+    sound, refused = _sifted(gate_set, blocks)
+    return _written(gate_set, sound, subject, sorted(set(steps)), refused)
+
+
+def _sifted(gate_set: GateSet, blocks: Iterable[Block]) -> tuple[list[Block], list[str]]:
+    """The blocks that `admit` counts, and why the others are left out."""
+    state, sound, refused = begin(gate_set), [], []
+    for block in blocks:
+        state = admit(state, block)
+        if state.fault:
+            refused.append(state.fault)
+        else:
+            sound.append(block)
+    return sound, refused
+
+
+def _written(
+    gate_set: GateSet, blocks: Sequence[Block], subject: Mapping[str, Any], marks: list[int], refused: list[str]
+) -> bytes:
     wanted = _wanted(gate_set)
-    marks = sorted(set(steps))
     inputs = {
         "algorithm": ALGORITHM,
-        "assumptions": ASSUMPTIONS,
+        "assumptions": assumptions(gate_set),
         "blocks": [_block_as_plain(block, wanted) for block in blocks],
         "gate_set": gate_set,
+        "refused": refused,
         "steps": marks,
         "subject": subject,
     }
@@ -63,7 +119,8 @@ def replay(receipt_bytes: bytes) -> bytes:
     """The receipt recomputed from the gates and counts in it. Raises InvalidReceipt when it cannot be read."""
     read = _parse(receipt_bytes)
     try:
-        return receipt(_gate_set(read["gate_set"]), _blocks(read["blocks"]), read["subject"], read["steps"])
+        gate_set, blocks, refused = _gate_set(read["gate_set"]), _blocks(read["blocks"]), read["refused"]
+        return _written(gate_set, blocks, read["subject"], sorted(set(read["steps"])), refused)
     except InvalidReceipt:
         raise
     except (Invalid, KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as problem:
@@ -124,19 +181,28 @@ def _block_as_plain(block: Block, wanted: Mapping[str, list[Gate]]) -> dict[str,
     for service, gates in wanted.items():
         if counts := block.services.get(service):
             arms = {"candidate": counts.candidate, "baseline": counts.baseline}
-            services[service] = {name: _arm_as_plain(arm, gates) for name, arm in arms.items()}
-    return {"number": block.number, "seconds": block.seconds, "services": services}
+            told = {name: _arm_as_plain(arm, gates) for name, arm in arms.items()}
+            paired = sorted({gate.outcome for gate in gates if gate.sample == "pairs"} & set(counts.pairs))
+            pairs = {name: {b: n for b, n in counts.pairs[name].items() if n} for name in paired}
+            services[service] = told | {"pairs": pairs} if pairs else told
+    plain_block = {"number": block.number, "seconds": block.seconds, "services": services}
+    return plain_block | {"weight_bp": block.weight_bp} if block.weight_bp else plain_block
 
 
 def _arm_as_plain(arm: ArmCounts, gates: list[Gate]) -> dict[str, Any]:
     has_latency = any(gate.metric == "latency" for gate in gates)
     outcomes = sorted({gate.outcome for gate in gates if gate.metric == "outcome"} & set(arm.losses))
-    return {
+    told: dict[str, Any] = {
         "requests": arm.requests,
         "bad": arm.bad,
         "latency": {b: n for b, n in arm.latency.items() if n} if has_latency else {},
         "losses": {name: {b: n for b, n in arm.losses[name].items() if n} for name in outcomes},
     }
+    if any(gate.counts == "first" for gate in gates):
+        told["first_bad"] = arm.first_bad
+    if any(gate.segment_share for gate in gates):
+        told["segments"] = arm.segments
+    return told
 
 
 def _parse(receipt_bytes: bytes) -> dict[str, Any]:
@@ -151,13 +217,19 @@ def _parse(receipt_bytes: bytes) -> dict[str, Any]:
             f"algorithm {read.get('algorithm')!r} is not {ALGORITHM!r}",
             remedy="Replay it with the version of Interlock that issued it.",
         )
+    refused = read.get("refused")
     if not (isinstance(read.get("subject"), dict) and isinstance(read.get("steps"), list)):
         raise InvalidReceipt("a receipt has a subject and steps", remedy="Pass the receipt's bytes.")
+    if not (isinstance(refused, list) and all(isinstance(why, str) for why in refused)):
+        raise InvalidReceipt("a receipt says which blocks were refused", remedy="Pass the receipt's bytes.")
     return read
 
 
 def _gate_set(read: Mapping[str, Any]) -> GateSet:
-    gates = tuple(Gate(**{k: _number_or_text(v) for k, v in gate.items()}) for gate in read["gates"])
+    gates = tuple(
+        Gate(**{k: _number_or_text(v) for k, v in gate.items() if (k, v) != ("bound", None)})
+        for gate in read["gates"]
+    )
     rest = {k: _number_or_text(v) for k, v in read.items() if k != "gates"}
     return GateSet(gates, **rest)
 
@@ -174,9 +246,14 @@ def _blocks(read: Iterable[Mapping[str, Any]]) -> list[Block]:
             number=_count(block["number"]),
             seconds=_seconds(block["seconds"]),
             services={
-                name: ServiceCounts(_arm(counts["candidate"]), _arm(counts["baseline"]))
+                name: ServiceCounts(
+                    _arm(counts["candidate"]),
+                    _arm(counts["baseline"]),
+                    {outcome: _bins(bins) for outcome, bins in counts.get("pairs", {}).items()},
+                )
                 for name, counts in block["services"].items()
             },
+            weight_bp=_count(block.get("weight_bp", 0)),
         )
         for block in read
     ]
@@ -188,7 +265,14 @@ def _arm(read: Mapping[str, Any]) -> ArmCounts:
         bad=_count(read["bad"]),
         latency=_bins(read["latency"]),
         losses={name: _bins(bins) for name, bins in read["losses"].items()},
+        first_bad=_count(read.get("first_bad", 0)),
+        segments={name: _segment(counts) for name, counts in read.get("segments", {}).items()},
     )
+
+
+def _segment(read: list[Any]) -> SegmentCounts:
+    requests, bad, keys = (_count(n) for n in read)
+    return requests, bad, keys
 
 
 def _bins(read: Mapping[str, Any]) -> dict[int, int]:

@@ -21,8 +21,8 @@ BODY_ODDS = (1.15, 1.3, 1.6, 2.0, 3.0, 6.0, 20.0, 100.0)
 class Table:
     """Requests and hits of both arms in one block; both arms have at least one request.
 
-    assigned: the candidate's share where it is known by assignment (hits are first bad answers of keys, and requests
-    do not matter); None: its observed share of the block's requests.
+    assigned: the candidate's share where it is known by assignment (hits are first bad answers of keys, and
+    requests do not matter); None: its observed share of the block's requests.
     """
 
     candidate: int

@@ -4,6 +4,9 @@ A block counts for a gate when both of its arms have something to compare (reque
 then its counts wait and join the next one. Waiting depends on how many requests came, never on how they went, so
 it costs no validity. After `carry_s` seconds a block that still lacks an arm is dropped (the baseline's part of it
 is remembered as past): comparing across a longer time would no longer cancel what changes with time.
+
+Pairs, first bad answers and bounds do not wait: a pair holds both arms, first bad answers have a known share, and a
+bound needs one arm.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import assert_never
 
 from interlock.domain.checks.evidence import ArmCounts, ServiceCounts
 from interlock.domain.gates.betting import FRACTIONS, Signals, log_e_above, log_e_below, signals_of_table
+from interlock.domain.gates.bound import Absolute, begin_absolute, log_e_under, losses_of, weigh
 from interlock.domain.gates.gate import Gate, GateSet
 from interlock.domain.gates.latency import (
     LIMIT_QUANTILE,
@@ -24,11 +28,30 @@ from interlock.domain.gates.latency import (
     shifted,
 )
 from interlock.domain.gates.limit import Limit, begin_limit, narrow
-from interlock.domain.gates.mixture import Mixture, Schedule, begin_mixture, combine, grow
+from interlock.domain.gates.mixture import Mixture, Schedule, begin_mixture, combine, grow, write_off
 from interlock.domain.gates.outcome import Guess, learn_guess, signals_of_outcome
+from interlock.domain.gates.paired import PAIR_FRACTIONS, log_e_pairs_above, log_e_pairs_below
+from interlock.domain.gates.segments import Segments, is_outage, watch_segments, write_off_segments
 from interlock.domain.gates.table import BODY_ODDS, RARE_RATIOS, Table, log_e_allocation
 
 NOTHING = ServiceCounts()
+PACE_HALF_LIFE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Observations of both arms and the seconds they took, decayed; harm: harmed answers per request of the
+    candidate in its last block, with two more of each, so that silence is not innocence.
+    """
+
+    observations: float = 0.0
+    seconds: float = 0.0
+    harm: float = 1.0
+
+    @property
+    def rate(self) -> float:
+        """Observations per second; 0 before the first."""
+        return self.observations / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +63,34 @@ class Track:
     gate: Gate
     mixtures: tuple[Mixture, ...]
     limit: Limit
+    absolute: Absolute | None = None
+    segments: Segments = field(default_factory=Segments)
     seen: ServiceCounts = NOTHING
     waiting: ServiceCounts = NOTHING
     waiting_s: float = 0.0
     past: Past = field(default_factory=Past)
     guess: Guess = field(default_factory=Guess)
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def e_value(self) -> float:
-        """Evidence of harm with capped blocks."""
-        return combine([m.e_value_capped for m in self.mixtures], [1.0] * len(self.mixtures))
+        """Evidence of harm that may fail the candidate: bursts are capped."""
+        relative = combine([m.e_value_capped for m in self.mixtures], [1.0] * len(self.mixtures))
+        absolute = self.absolute.candidate.e_value_capped if self.absolute else relative
+        return self._whole(relative, absolute, self.segments.e_value)
 
     @property
     def e_value_uncapped(self) -> float:
-        return combine([m.e_value for m in self.mixtures], [1.0] * len(self.mixtures))
+        relative = combine([m.e_value for m in self.mixtures], [1.0] * len(self.mixtures))
+        absolute = self.absolute.candidate.e_value if self.absolute else relative
+        return self._whole(relative, absolute, self.segments.e_value_uncapped)
+
+    def _whole(self, relative: float, absolute: float, by_segment: float) -> float:
+        """Without a baseline to blame, a bound stands alone."""
+        if self.absolute:
+            return min(relative, absolute) if measured(self.gate, self.seen.baseline) else absolute
+        part = self.gate.segment_share
+        return (1 - part) * relative + part * by_segment if part else relative
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +103,18 @@ class Wager:
 
 def begin_track(gate: Gate) -> Track:
     """A gate that has seen nothing."""
-    return Track(gate, tuple(begin_mixture(n) for n in _effects(gate)), fresh_limit(gate))
+    return Track(
+        gate,
+        tuple(begin_mixture(n) for n in _effects(gate)),
+        fresh_limit(gate),
+        None if gate.bound is None else begin_absolute(),
+    )
 
 
 def _effects(gate: Gate) -> tuple[int, ...]:
     """How many effects each of the gate's mixtures looks for."""
+    if gate.sample == "pairs":
+        return (len(PAIR_FRACTIONS),)
     match gate.metric:
         case "errors":
             return (len(RARE_RATIOS),)
@@ -84,7 +128,18 @@ def _effects(gate: Gate) -> tuple[int, ...]:
 
 def fresh_limit(gate: Gate) -> Limit:
     """No limit yet. Losses have many values to bet on, so their grid is coarser to stay fast."""
-    return begin_limit(gate.margin / gate.unit, 1 if gate.metric == "outcome" else 2)
+    return begin_limit(gate.target / gate.unit, 1 if gate.metric == "outcome" else 2)
+
+
+def written_off(track: Track) -> Track:
+    """The track after a throttle that was not confirmed."""
+    absolute = track.absolute
+    return replace(
+        track,
+        mixtures=tuple(write_off(m) for m in track.mixtures),
+        absolute=absolute and replace(absolute, candidate=write_off(absolute.candidate)),
+        segments=write_off_segments(track.segments),
+    )
 
 
 def measured(gate: Gate, arm: ArmCounts) -> int:
@@ -100,11 +155,37 @@ def measured(gate: Gate, arm: ArmCounts) -> int:
             assert_never(gate.metric)
 
 
-def follow(track: Track, gate_set: GateSet, counts: ServiceCounts, at_s: float, seconds: float) -> Track:
+def measured_both(gate: Gate, counts: ServiceCounts) -> tuple[int, int]:
+    """Observations of the candidate and of the baseline; a pair is one of each."""
+    if gate.sample == "pairs":
+        pairs = sum(counts.pairs.get(gate.outcome, {}).values())
+        return pairs, pairs
+    return measured(gate, counts.candidate), measured(gate, counts.baseline)
+
+
+def follow(
+    track: Track, gate_set: GateSet, counts: ServiceCounts, at_s: float, seconds: float, weight_bp: int = 0
+) -> Track:
     """The track after a block that began `at_s` seconds into the rollout and lasted `seconds`."""
-    gate, own = track.gate, _only(track.gate, counts)
+    own = _only(track.gate, counts)
+    track = replace(track, seen=track.seen + own, pace=_paced(track, own, seconds))
+    if track.gate.sample == "pairs":
+        return _follow_pairs(track, gate_set, own, at_s, seconds)
+    if track.absolute:
+        track = _follow_bound(track, gate_set, own, at_s, seconds)
+    assigned = weight_bp / 10_000 if track.gate.counts == "first" else None
+    if assigned is not None and 0 < assigned < 1:
+        track = _follow_firsts(track, gate_set, own, at_s, seconds, assigned)
+    if track.gate.segment_share and (assigned is None or 0 < assigned < 1):
+        schedule = schedule_of(track.gate, gate_set)
+        segments = watch_segments(track.segments, gate_set, counts, at_s, seconds, schedule, assigned)
+        track = replace(track, segments=segments)
+    return _follow_blocks(track, gate_set, own, at_s, seconds)
+
+
+def _follow_blocks(track: Track, gate_set: GateSet, own: ServiceCounts, at_s: float, seconds: float) -> Track:
+    gate = track.gate
     block, block_s = track.waiting + own, track.waiting_s + seconds
-    track = replace(track, seen=track.seen + own)
     in_candidate = measured(gate, block.candidate)
     in_baseline = measured(gate, block.baseline)
     if in_candidate and in_baseline:
@@ -114,13 +195,28 @@ def follow(track: Track, gate_set: GateSet, counts: ServiceCounts, at_s: float, 
     return replace(track, waiting=block, waiting_s=block_s)
 
 
+def schedule_of(gate: Gate, gate_set: GateSet) -> Schedule:
+    """When prior mass joins, and how fast evidence of the gate's metric may rise."""
+    match gate.metric:
+        case "errors":
+            nats_s = gate_set.errors_nats_s
+        case "latency":
+            nats_s = gate_set.latency_nats_s
+        case "outcome":
+            nats_s = gate_set.outcome_nats_s
+        case _:
+            assert_never(gate.metric)
+    return Schedule(gate_set.restart_s, gate_set.horizon_s, gate_set.cap_nats, nats_s)
+
+
 def _only(gate: Gate, counts: ServiceCounts) -> ServiceCounts:
     """The counts that the gate's metric needs."""
 
     def of(arm: ArmCounts) -> ArmCounts:
         match gate.metric:
             case "errors":
-                return ArmCounts(requests=arm.requests, bad=arm.bad)
+                firsts = arm.first_bad if gate.counts == "first" else 0
+                return ArmCounts(requests=arm.requests, bad=arm.bad, first_bad=firsts)
             case "latency":
                 return ArmCounts(latency=arm.latency)
             case "outcome":
@@ -128,7 +224,90 @@ def _only(gate: Gate, counts: ServiceCounts) -> ServiceCounts:
             case _:
                 assert_never(gate.metric)
 
+    if gate.sample == "pairs":
+        return ServiceCounts(pairs={gate.outcome: counts.pairs.get(gate.outcome, {})})
     return ServiceCounts(of(counts.candidate), of(counts.baseline))
+
+
+def _paced(track: Track, own: ServiceCounts, seconds: float) -> Pace:
+    kept, pace = 0.5 ** (seconds / PACE_HALF_LIFE_S), track.pace
+    in_candidate, in_baseline = measured_both(track.gate, own)
+    return Pace(
+        pace.observations * kept + in_candidate + in_baseline,
+        pace.seconds * kept + seconds,
+        (_harmed(track, own) + 2) / (in_candidate + 2) if in_candidate else pace.harm,
+    )
+
+
+def _harmed(track: Track, own: ServiceCounts) -> float:
+    """The candidate's harmed answers in the block: bad ones, slow ones, or losses as parts of the cap."""
+    gate = track.gate
+    match gate.metric:
+        case "errors":
+            return own.candidate.bad
+        case "latency":
+            edge = track.past.threshold(LIMIT_QUANTILE)
+            return sum(n for b, n in own.candidate.latency.items() if b >= edge)
+        case "outcome":
+            if gate.sample == "pairs":
+                return 0.0  # nobody is served by a shadow
+            return sum(x * n for x, n in losses_of(gate, own.candidate))
+        case _:
+            assert_never(gate.metric)
+
+
+def _follow_pairs(track: Track, gate_set: GateSet, own: ServiceCounts, at_s: float, seconds: float) -> Track:
+    gate = track.gate
+    bins, margin = own.pairs[gate.outcome], gate.margin / gate.unit
+    if not bins:
+        return track
+    log_es = [log_e_pairs_above(bins, margin, f) for f in PAIR_FRACTIONS]
+    return replace(
+        track,
+        mixtures=(grow(track.mixtures[0], log_es, at_s, schedule_of(gate, gate_set), seconds),),
+        limit=narrow(
+            track.limit,
+            lambda delta, fraction: log_e_pairs_below(bins, delta, fraction),
+            gate_set.alpha_pass,
+            sum(bins.values()),
+            seconds,
+        ),
+    )
+
+
+def _follow_bound(track: Track, gate_set: GateSet, own: ServiceCounts, at_s: float, seconds: float) -> Track:
+    gate = track.gate
+    if track.absolute is None or (gate.metric == "latency" and at_s < gate_set.warmup_s):
+        return track
+    schedule = schedule_of(gate, gate_set)
+    absolute = weigh(track.absolute, gate, own.candidate, own.baseline, at_s, seconds, schedule)
+    losses = losses_of(gate, own.candidate, is_surely=False)
+    requests = sum(n for _, n in losses)
+    if not requests:
+        return replace(track, absolute=absolute)
+
+    def deny(delta: float, fraction: float) -> float:
+        return log_e_under(losses, delta, fraction)
+
+    return replace(
+        track, absolute=absolute, limit=narrow(track.limit, deny, gate_set.alpha_pass, requests, seconds)
+    )
+
+
+def _follow_firsts(
+    track: Track, gate_set: GateSet, own: ServiceCounts, at_s: float, seconds: float, assigned: float
+) -> Track:
+    """First bad answers bet at the assigned share, block by block; requests play no part in it."""
+    c, b = own.candidate, own.baseline
+    table = Table(c.requests, c.first_bad, b.requests, b.first_bad, assigned)
+    log_es = [log_e_allocation(table, ratio, gate_set.rho) for ratio in RARE_RATIOS]
+    outage = is_outage(c.requests, c.first_bad, _usual(track))
+    grown = grow(track.mixtures[0], log_es, at_s, schedule_of(track.gate, gate_set), seconds, outage)
+    return replace(track, mixtures=(grown,))
+
+
+def _usual(track: Track) -> tuple[int, int]:
+    return track.seen.baseline.requests, track.seen.baseline.bad
 
 
 def _close(
@@ -139,17 +318,22 @@ def _close(
     learned = _learn(track, gate_set, block, block_s)
     if wager is None:
         return learned
-    schedule = Schedule(gate_set.restart_s, gate_set.horizon_s, gate_set.cap_nats)
-    mixtures = zip(track.mixtures, wager.against, strict=True)
+    if track.gate.counts == "every":
+        schedule = schedule_of(track.gate, gate_set)
+        c = block.candidate
+        outage = track.gate.metric == "errors" and is_outage(c.requests, c.bad, _usual(track))
+        mixtures = tuple(
+            grow(mixture, log_es, at_s, schedule, block_s, outage)
+            for mixture, log_es in zip(track.mixtures, wager.against, strict=True)
+        )
+        learned = replace(learned, mixtures=mixtures)
+    if track.absolute:
+        return learned
 
     def deny(delta: float, fraction: float) -> float:
         return log_e_below(wager.excess, delta, fraction)
 
-    return replace(
-        learned,
-        mixtures=tuple(grow(mixture, log_es, at_s, schedule) for mixture, log_es in mixtures),
-        limit=narrow(track.limit, deny, gate_set.alpha_pass, requests, block_s),
-    )
+    return replace(learned, limit=narrow(track.limit, deny, gate_set.alpha_pass, requests, block_s))
 
 
 def _wager(track: Track, gate_set: GateSet, block: ServiceCounts, at_s: float) -> Wager | None:

@@ -7,9 +7,10 @@ from typing import Literal
 
 from interlock.domain.gates.gate import Gate
 
-Reason = Literal["no-data", "warming-up", "collecting", "contested"]
-"""Why there is no decision: an arm without counts, latency too early to judge, evidence still growing, or
-limits reached while the evidence of harm is too high to pass."""
+Reason = Literal["no-data", "warming-up", "collecting", "contested", "throttled", "baseline-broken", "bad-evidence"]
+"""Why there is no decision: an arm without counts, latency too early to judge, evidence still growing, limits
+reached while the evidence of harm is too high to pass, harm that waits to be confirmed, a baseline that itself
+breaks the bound, or a last block that contradicted itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,33 @@ Verdict = Pass | Fail | Undecided
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentReport:
+    """A segment that carries the difference: the false discovery rate of those named is at most alpha (e-BH, Wang
+    and Ramdas 2022). log_e: log of its uncapped evidence of harm.
+    """
+
+    name: str
+    log_e: float
+    candidate_requests: int
+    candidate_bad: int
+    baseline_requests: int
+    baseline_bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """Likely harm, acted on before it is proven to last. since_s: when it began, in seconds of evidence; gate:
+    which one weighed most; harm: its bad answers per request in the last block; weight_bp: the weight to serve at.
+    """
+
+    since_s: float
+    gate: str
+    harm: float
+    weight_bp: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class GateReport:
     """Where one gate stands.
 
@@ -53,6 +81,8 @@ class GateReport:
     *_requests: requests counted (labelled requests for outcomes); *_bad: bad answers (errors only);
     *_mean: share of bad answers, or mean loss in loss units; *_ms: latency at the quantiles .5, .9 and .99.
     Means and quantiles pool all blocks, for people; the decision compares within blocks.
+    For gates on pairs, requests are pairs and candidate_mean is the mean difference. segments: those that
+    carry the difference.
     """
 
     gate: Gate
@@ -69,14 +99,20 @@ class GateReport:
     baseline_mean: float | None = None
     candidate_ms: tuple[float, ...] = ()
     baseline_ms: tuple[float, ...] = ()
+    segments: tuple[SegmentReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict over all gates; `worst` names the gate that explains it. Logs as in GateReport."""
+    """The verdict over all gates; `worst` names the gate that explains it. Logs as in GateReport.
+
+    throttle: serve the candidate at that weight at once, until it is gone. is_frozen: do not raise the weight now.
+    """
 
     verdict: Verdict
     worst: str
     log_e: float
     log_e_uncapped: float
     reports: tuple[GateReport, ...]
+    throttle: Throttle | None = None
+    is_frozen: bool = False

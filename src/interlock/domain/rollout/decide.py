@@ -52,6 +52,7 @@ def decide(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision
             return (
                 _take_order(plan, position, seen, now)
                 or _turn_back_on_harm(plan, position, seen, now)
+                or _throttle(plan, position, seen)
                 or _wait(plan, position, seen)
                 or _advance(plan, position, seen, now)
             )
@@ -102,6 +103,21 @@ def _turn_back_on_harm(plan: Plan, position: Position, seen: Seen, now: Instant)
         because = f"turning back, because {judgement.verdict.because}"
         return _turn_back(plan, position, now, because, "rolled_back", uses_evidence=True)
     return None
+
+
+def _throttle(plan: Plan, position: Position, seen: Seen) -> Decision | None:
+    """Likely harm lowers the weight at once; when it is not confirmed, the weight comes back."""
+    if not isinstance(plan.stages[position.stage], Canary) or seen.judgement is None:
+        return None
+    throttle = seen.judgement.throttle
+    weight_bp = throttle.weight_bp if throttle else None
+    if weight_bp == position.throttle_bp:
+        return None
+    because = f"throttled, because {throttle.because}" if throttle else "cleared: the likely harm was not confirmed"
+    moved = replace(position, throttle_bp=weight_bp, because=because)
+    return Decision(
+        moved, (Publish(traffic(plan, moved)),), because, wake_s=0.0, uses_evidence=throttle is not None
+    )
 
 
 def _wait(plan: Plan, position: Position, seen: Seen) -> Decision | None:
@@ -199,7 +215,7 @@ def _drain(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision
 def _enter(
     plan: Plan, position: Position, stage: int, now: Instant, because: str, uses_evidence: bool = False
 ) -> Decision:
-    entered = replace(position, stage=stage, since=now, because=because)
+    entered = replace(position, stage=stage, since=now, throttle_bp=None, because=because)
     publish: tuple[Action, ...] = (
         () if traffic(plan, entered) == traffic(plan, position) else (Publish(traffic(plan, entered)),)
     )
@@ -210,7 +226,14 @@ def _turn_back(
     plan: Plan, position: Position, now: Instant, because: str, outcome: Outcome, uses_evidence: bool = False
 ) -> Decision:
     back = replace(
-        position, phase="draining", since=now, outcome=outcome, order=None, is_paused=False, because=because
+        position,
+        phase="draining",
+        since=now,
+        outcome=outcome,
+        order=None,
+        is_paused=False,
+        throttle_bp=None,
+        because=because,
     )
     return Decision(back, (Publish(traffic(plan, back)),), because, wake_s=0.0, uses_evidence=uses_evidence)
 

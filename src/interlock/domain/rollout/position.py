@@ -29,12 +29,14 @@ class Position:
 
     phase: `forward` through the stages; `draining` back to the baseline, the candidate still present for the
     requests that it holds; `frozen` after an invariant broke; `finished` with an outcome.
+    throttle_bp: while harm is likely but not proven, the candidate's weight is no higher than this.
     """
 
     stage: int
     since: Instant
     phase: Literal["forward", "draining", "frozen", "finished"] = "forward"
     is_paused: bool = False
+    throttle_bp: int | None = None
     outcome: Outcome | None = None
     order: Order | None = None
     because: str = ""
@@ -66,7 +68,7 @@ def traffic(plan: Plan, position: Position) -> Traffic:
         case Shadow(share_bp=share):
             return Traffic(is_present=True, shadow_bp=share)
         case Canary(weight_bp=weight):
-            return Traffic(is_present=True, weight_bp=weight)
+            return Traffic(is_present=True, weight_bp=min(weight, position.throttle_bp or weight))
         case Promote() | Retire():
             return Traffic(is_present=True, default="candidate")
 

@@ -89,7 +89,7 @@ class _Run:
         number = self.canary.state.number + 1
         if self.looked_at != self.position.stage:
             self.looked_at, self.steps = self.position.stage, (*self.steps, number)
-        self.canary = advance(self.canary, Block(number, self.block_s, counts), self.steps)
+        self.canary = advance(self.canary, Block(number, self.block_s, counts, flow.weight_bp), self.steps)
         self._date(counts)
 
     def _copy(self, flow: Traffic) -> None:
@@ -170,11 +170,13 @@ def _drawn_arm(profile: Profile, requests: int, chance: Chance) -> ArmCounts:
     def of(shares: Mapping[int, float]) -> dict[int, int]:
         return multinomial(chance, requests, shares) if shares else {}
 
+    bad = binomial(chance, requests, profile.bad)
     return ArmCounts(
-        requests,
-        binomial(chance, requests, profile.bad),
-        of(profile.latency),
-        {name: of(shares) for name, shares in profile.losses.items()},
+        requests=requests,
+        bad=bad,
+        first_bad=bad,
+        latency=of(profile.latency),
+        losses={name: of(shares) for name, shares in profile.losses.items()},
     )
 
 
@@ -192,7 +194,7 @@ def faults(plan: Plan, service: str) -> tuple[Harm, ...]:
     """The worlds of a simulation: no fault, and faults of `service` as they are met in practice."""
     ramp_s = least_s(plan)
     quality = [
-        Harm("quality", service, outcome=g.outcome, loss=min(2 * g.margin, g.cap) / g.cap)
+        Harm("quality", service, outcome=g.outcome, loss=min(2 * g.target, g.cap) / g.cap)
         for g in plan.gates.gates
         if g.metric == "outcome" and g.service == service
     ]

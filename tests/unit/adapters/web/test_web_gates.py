@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from interlock.adapters.web.app import build_app
+from interlock.engine import records
 from support.gate_world import TOKEN, GateWorld
 
 GATES = {"gates": [{"metric": "errors", "margin": 0.05}], "warmup_s": 0}
@@ -369,6 +371,23 @@ def test_a_live_pass_on_stale_evidence_is_undecided(world: GateWorld) -> None:
     assert told["is_stale"]
     assert (told["verdict"]["kind"], told["verdict"]["reason"]) == ("undecided", "stale")
     assert result(world, "better")["verdict"] == "undecided"
+
+
+def test_a_frozen_rollout_does_not_pass(world: GateWorld) -> None:
+    """Its gates passed before an invariant broke; nothing may go on because of that."""
+    rollout = world.begin()
+    world.seconds(40)
+    assert result(world, "better")["verdict"] == "pass"
+    with world.context.store.transaction() as tx:
+        found = records.read_rollout(tx, rollout.id)
+        broken = replace(found.position, phase="frozen", outcome=None, because="frozen: no release serves")
+        records.write_rollout(tx, replace(found, position=broken))
+    told = result(world, "better")
+    assert (told["verdict"], told["reason"], told["because"]) == (
+        "undecided",
+        "frozen",
+        "frozen: no release serves",
+    )
 
 
 def test_traffic_is_told_with_latency(world: GateWorld) -> None:

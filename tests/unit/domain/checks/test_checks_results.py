@@ -25,7 +25,7 @@ from interlock.domain.checks.measures.judge import judge, judge_parts
 from interlock.domain.checks.measures.laws import Law, Quantile, Share, estimate
 from interlock.domain.checks.measures.load import LoadLimits, LoadSeen, load
 from interlock.domain.checks.measures.quality import quality
-from interlock.domain.checks.record import EvidenceInvalid, as_document, as_record, result_from, results_from
+from interlock.domain.checks.record import CheckEvidenceInvalid, as_document, as_record, result_from, results_from
 
 
 def leave() -> None:
@@ -43,7 +43,10 @@ def hold(claim: bool) -> None:
         (lambda: True, Pass("all assertions hold")),
         (lambda: False, Fail("the check returned False")),
         (lambda: hold(False), Fail("the claim does not hold\nassert False")),
-        (lambda: 1 / 0, Undecided("the check raised ZeroDivisionError: division by zero", "a check that runs to its end")),
+        (
+            lambda: 1 / 0,
+            Undecided("the check raised ZeroDivisionError: division by zero", "a check that runs to its end"),
+        ),
         (leave, Undecided("the check raised SystemExit: 0", "a check that runs to its end")),
     ],
 )
@@ -151,19 +154,21 @@ def test_an_altered_result_is_refused() -> None:
     """A verdict that was turned into a pass no longer fits its digest."""
     record = as_record(results()[0])
     assert record["verdict"]["kind"] == "undecided"
-    with pytest.raises(EvidenceInvalid, match="digest"):
+    with pytest.raises(CheckEvidenceInvalid, match="has not its digest"):
         result_from(record | {"verdict": {"kind": "pass", "because": "trust me"}})
 
 
-@pytest.mark.parametrize("document", [None, [], {"format": "other"}, {"format": "interlock-checks/1", "results": {}}])
+@pytest.mark.parametrize(
+    "document", [None, [], {"format": "other"}, {"format": "interlock-checks/1", "results": {}}]
+)
 def test_what_is_no_evidence_is_refused(document: Any) -> None:
     """Another document is named as such."""
-    with pytest.raises(EvidenceInvalid):
+    with pytest.raises(CheckEvidenceInvalid):
         results_from(document)
 
 
 @pytest.mark.parametrize("record", [None, 7, {}, {"digest": "sha256:0"}, {"name": float("nan"), "digest": "x"}])
 def test_a_result_that_is_none_is_refused(record: Any) -> None:
     """Damage is told, never guessed over."""
-    with pytest.raises(EvidenceInvalid):
+    with pytest.raises(CheckEvidenceInvalid):
         results_from({"format": "interlock-checks/1", "results": [record]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -44,3 +45,6 @@ def test_rules_of_fail_are_told_in_words() -> None:
     )
     assert "factor 1.09" in fails_when(LATENCY, ALL)
     assert "more than 6 above" in fails_when(OUTCOME, ALL)
+    bounded = replace(LATENCY, margin=0.0, bound=250.0)
+    assert "0.99 quantile may be at most 250 ms" in fails_when(bounded, ALL)
+    assert "worse than the baseline's" in fails_when(replace(ERRORS, margin=0.0, bound=0.01), ALL)

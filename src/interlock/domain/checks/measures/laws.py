@@ -24,8 +24,8 @@ from typing import Protocol
 from interlock.domain.checks.check import CheckInvalid, Estimate
 from interlock.domain.checks.measures.tails import binomial_at_least, binomial_at_most, chi_square_above
 
-MEAN_BINS = 1000
-"""Losses are rounded outward to this grid, so that a million rows cost as much as a thousand."""
+MEAN_BINS = 4000
+"""Losses are rounded outward to this grid, so that a million rows cost little more than ten thousand."""
 
 
 class Law(Protocol):

@@ -120,11 +120,15 @@ def normal(count: int, mean: float = 0.0) -> list[float]:
     return [CHANCE.gauss(mean, 1) for _ in range(count)]
 
 
-@pytest.mark.parametrize(("metric", "limit"), [("jensen_shannon", 0.1), ("psi", 0.2), ("standardised_difference", 0.2)])
+@pytest.mark.parametrize(
+    ("metric", "limit"), [("jensen_shannon", 0.1), ("psi", 0.2), ("standardised_difference", 0.2)]
+)
 def test_drift_is_judged_by_its_size(metric: Any, limit: float) -> None:
     """A large shift fails, none passes, and a tiny one that is significant by any test still passes."""
     still, tiny, far = normal(6_000), normal(6_000, 0.08), normal(6_000, 1.0)
-    measured = drift({"x": normal(6_000)} | {"y": normal(6_000)}, {"x": far, "y": still}, limit=limit, metric=metric)
+    measured = drift(
+        {"x": normal(6_000)} | {"y": normal(6_000)}, {"x": far, "y": still}, limit=limit, metric=metric
+    )
     assert {p.name: p.verdict.kind for p in measured.parts} == {"x": "fail", "y": "pass"}
     assert isinstance(drift({"x": normal(6_000)}, {"x": tiny}, limit=limit, metric=metric).verdict, Pass)
 

@@ -39,7 +39,10 @@ def test_class_metrics_are_those_of_scikit_learn() -> None:
     """AUC and accuracy agree; log loss does when no chance is below its floor."""
     inside = [min(0.99, max(0.01, c)) for c in CHANCES]
     decided = [int(c > 0.5) for c in CHANCES]
-    found = [value(quality("auc", CHANCES, CLASSES, limit=0.5)), value(quality("log_loss", inside, CLASSES, limit=1))]
+    found = [
+        value(quality("auc", CHANCES, CLASSES, limit=0.5)),
+        value(quality("log_loss", inside, CLASSES, limit=1)),
+    ]
     assert found == pytest.approx([metrics.roc_auc_score(CLASSES, CHANCES), metrics.log_loss(CLASSES, inside)])
     accuracy = quality("accuracy", decided, CLASSES, limit=0.5)
     assert value(accuracy) == pytest.approx(metrics.accuracy_score(CLASSES, decided))

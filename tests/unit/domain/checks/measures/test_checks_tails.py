@@ -13,7 +13,9 @@ def test_binomial_tails_agree_with_scipy(trials: int, p: float) -> None:
     for hits in {0, 1, trials // 3, round(trials * p), min(trials, round(trials * p) + 3), trials}:
         expected = stats.binom.sf(hits - 1, trials, p)
         assert binomial_at_least(hits, trials, p) == pytest.approx(expected, rel=1e-7, abs=1e-12)
-        assert binomial_at_most(hits, trials, p) == pytest.approx(stats.binom.cdf(hits, trials, p), rel=1e-7, abs=1e-12)
+        assert binomial_at_most(hits, trials, p) == pytest.approx(
+            stats.binom.cdf(hits, trials, p), rel=1e-7, abs=1e-12
+        )
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 9, 300])
