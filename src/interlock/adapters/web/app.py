@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
 from interlock import __version__
-from interlock.adapters.web import audit, changes, gates, outcomes, problems, rollouts
+from interlock.adapters.web import audit, changes, checks, gates, outcomes, problems, rollouts
 from interlock.adapters.web.page import PAGE
 from interlock.adapters.web.speaker import authenticate
 from interlock.engine.context import Context

@@ -1,0 +1,84 @@
+"""Callers that stick to an arm: the first bad answer per key is the unit."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from interlock.domain.checks.evidence import ArmCounts
+from interlock.domain.checks.first_bad import FirstBad, firsts, note
+from interlock.domain.gates.gate import Gate, GateSet, InvalidGate
+from interlock.domain.gates.judge import State, absorb, begin, verdicts
+from interlock.domain.gates.receipt import assumptions
+from support.gate_counts import SERVICE, block, folded
+
+EVERY = GateSet((Gate("errors", "errors", SERVICE, 0.02),))
+FIRST = GateSet((Gate("errors", "errors", SERVICE, 0.02, counts="first"),))
+WEIGHT_BP = 2_000
+
+
+def sticky(seed: int, gates: GateSet, worse: float = 0.0) -> State:
+    """Ten minutes of 2,000 users, 100 requests/s; eight users fail nine times of ten wherever they are, the others
+    once in 200, and in the candidate `worse` more.
+    """
+    chance = random.Random(seed)
+    in_candidate = [chance.random() < WEIGHT_BP / 10_000 for _ in range(2_000)]
+    memories, state = [FirstBad(), FirstBad()], begin(gates)
+    for number in range(300):
+        requests, bad, before = [0, 0], [0, 0], list(memories)
+        for _ in range(200):
+            user = min(1_999, int(chance.paretovariate(0.4)) - 1)
+            arm = 0 if in_candidate[user] else 1
+            requests[arm] += 1
+            rate = 0.9 if user % 250 == 7 else 0.005 + (worse if arm == 0 else 0.0)
+            if chance.random() < rate:
+                bad[arm] += 1
+                memories[arm], _ = note(memories[arm], str(user), number * 2.0)
+        arms = [ArmCounts(requests[i], bad[i], first_bad=firsts(before[i], memories[i])) for i in (0, 1)]
+        state = absorb(state, block(number, arms[0], arms[1], 2.0, WEIGHT_BP))
+    return state
+
+
+def test_a_few_failing_users_roll_back_what_counts_every_answer() -> None:
+    """The same 16 rollouts without any difference: counting first answers fails none, counting all fails several."""
+    assert sum(sticky(s, FIRST).e_value_uncapped >= 100 for s in range(16)) == 0
+    assert sum(sticky(s, EVERY).e_value_uncapped >= 100 for s in range(16)) >= 2
+
+
+def test_a_worse_candidate_is_still_found() -> None:
+    """Five percentage points more."""
+    assert sticky(3, FIRST, worse=0.05).has_failed
+
+
+def test_without_a_known_weight_first_answers_prove_nothing() -> None:
+    """The share must be assigned: an observed one would be moved by heavy callers."""
+    arms = ArmCounts(20, 20, first_bad=20), ArmCounts(180, 1, first_bad=1)
+    assert folded(FIRST, 20, *arms).e_value == 1.0
+    assert folded(FIRST, 20, *arms, weight_bp=1_000).has_failed
+
+
+def test_upper_limits_still_count_every_bad_answer() -> None:
+    """A pass says what callers got, not how many of them."""
+    state = folded(FIRST, 60, ArmCounts(100, 9, first_bad=0), ArmCounts(100, 0), weight_bp=5_000)
+    assert verdicts(state).reports[0].upper_limit > 0.05
+
+
+def test_a_window_lasts_ten_minutes() -> None:
+    """The same key counts again after it."""
+    memory, first = note(FirstBad(), "ana", 10.0)
+    again, second = note(memory, "ana", 599.0)
+    _, third = note(again, "ana", 600.0)
+    assert (first, second, third) == (True, False, True)
+
+
+def test_the_receipt_says_which_unit_was_used() -> None:
+    """For each gate on errors."""
+    assert any("first bad answer of each key" in told for told in assumptions(FIRST))
+    assert any("every bad answer counts" in told for told in assumptions(EVERY))
+
+
+def test_only_errors_have_first_answers() -> None:
+    """Latency has none."""
+    with pytest.raises(InvalidGate, match="no bad answers"):
+        Gate("latency", "latency", SERVICE, 0.1, counts="first")

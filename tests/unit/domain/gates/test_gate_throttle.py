@@ -1,0 +1,125 @@
+"""Likely harm is throttled at once, confirmed or cleared, and bursts fail nobody."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from interlock.domain.checks.evidence import ArmCounts
+from interlock.domain.gates.gate import Gate, GateSet
+from interlock.domain.gates.judge import State, absorb, begin, is_safe_to_promote, verdicts
+from interlock.domain.gates.verdict import Undecided
+from support.gate_counts import SERVICE, block, hits, poisson
+
+GATES = GateSet((Gate("errors", "errors", SERVICE, 0.02),))
+RATE_RPS = 200
+
+
+def serve(
+    state: State, bad: tuple[float, float], seconds: int, chance: random.Random, weight: float = 0.1
+) -> State:
+    """Blocks of one second, at the throttled weight while there is a throttle."""
+    for _ in range(seconds):
+        share = state.throttle.weight_bp / 10_000 if state.throttle else weight
+        n_c, n_b = poisson(chance, RATE_RPS * share), poisson(chance, RATE_RPS * (1 - share))
+        arms = ArmCounts(n_c, hits(chance, n_c, bad[0])), ArmCounts(n_b, hits(chance, n_b, bad[1]))
+        state = absorb(state, block(state.number + 1, *arms))
+    return state
+
+
+def test_a_total_failure_is_throttled_by_the_first_block_that_shows_it() -> None:
+    """To what serves about 20 more bad answers in a minute: 20 / (200 * 60)."""
+    state = serve(begin(GATES), (1.0, 0.005), 1, random.Random(1))
+    assert state.throttle is not None
+    assert 12 <= state.throttle.weight_bp <= 20
+    assert verdicts(state).throttle == state.throttle
+    assert "of the keys until it is confirmed" in state.throttle.because
+    assert verdicts(state).is_frozen
+
+
+def test_milder_harm_is_throttled_less() -> None:
+    """The weight is the budget over rate, time and harm, at most a tenth."""
+    state = begin(GATES)
+    while state.throttle is None:
+        state = absorb(state, block(state.number + 1, ArmCounts(1_000, 50), ArmCounts(9_000, 45)))
+    assert state.throttle.harm == pytest.approx(52 / 1_002)
+    assert state.throttle.weight_bp == int(20 / (10_000 * 60 * 52 / 1_002) * 10_000)
+
+
+def test_harm_that_lasts_fails_within_a_minute_and_a_half_of_the_throttle() -> None:
+    """Five percentage points, median of nine: throttled within 10 s, failed before clearing wins."""
+    throttled, failed = [], []
+    for seed in range(9):
+        state, chance = begin(GATES), random.Random(seed)
+        while not state.has_failed:
+            state = serve(state, (0.055, 0.005), 1, chance)
+            if state.throttle and len(throttled) == seed:
+                throttled.append(state.elapsed_s)
+        failed.append(state.elapsed_s)
+    assert sorted(throttled)[4] <= 12
+    assert sorted(failed)[4] <= 120
+
+
+def test_a_burst_is_throttled_and_cleared() -> None:
+    """Ten seconds at 12 %, then as before: after a minute the candidate is where it was."""
+    chance = random.Random(3)
+    quiet = serve(begin(GATES), (0.005, 0.005), 120, chance)
+    burst = serve(quiet, (0.12, 0.005), 10, chance)
+    assert burst.throttle is not None
+    verdict = verdicts(burst).verdict
+    assert isinstance(verdict, Undecided)
+    assert verdict.reason == "throttled"
+    assert not is_safe_to_promote(burst, 0.0)
+    after = serve(burst, (0.005, 0.005), 75, chance)
+    assert after.throttle is None
+    assert not after.has_failed
+    assert after.e_value <= 1.0 + 1e-9
+
+
+def test_a_throttle_is_kept_while_the_evidence_stands() -> None:
+    """Cleared only when the capped evidence is below `hesitate`, however long it takes."""
+    gates = replace(GATES, alpha=1e-9, clear_s=5.0)
+    state = begin(gates)
+    for number in range(300):
+        state = absorb(state, block(number, ArmCounts(100, 12), ArmCounts(400, 4)))
+        if number > 20:
+            assert state.throttle is not None
+
+
+def test_evidence_of_harm_freezes_the_ramp_before_it_throttles() -> None:
+    """From 5 to 1 on."""
+    state, frozen_at, throttled_at = begin(GATES), 0.0, 0.0
+    while not throttled_at:
+        state = absorb(state, block(state.number + 1, ArmCounts(20, 1), ArmCounts(180, 1)))
+        frozen_at = frozen_at or (state.elapsed_s if state.is_frozen else 0.0)
+        throttled_at = state.elapsed_s if state.throttle else 0.0
+    assert 0 < frozen_at < throttled_at
+
+
+def bursty(seed: int, gates: GateSet) -> tuple[bool, int]:
+    """Half an hour without a difference, both arms alike in law: bursts of 5 to 20 s at 10 to 30 times the usual
+    .5 %, one in five minutes on average. Whether it failed, and how often it was throttled.
+    """
+    state, chance = begin(gates), random.Random(seed)
+    left, height, throttles = [0.0, 0.0], [1.0, 1.0], 0
+    for _ in range(1_800):
+        for i in (0, 1):
+            left[i] -= 1
+            if left[i] <= 0 and chance.random() < 1 / 300:
+                left[i], height[i] = chance.uniform(5, 20), chance.uniform(10, 30)
+        rates = [0.005 * (h if x > 0 else 1.0) for x, h in zip(left, height, strict=True)]
+        was, state = state.throttle, serve(state, (rates[0], rates[1]), 1, chance)
+        throttles += was is None and state.throttle is not None
+        if state.has_failed:
+            return True, throttles
+    return False, throttles
+
+
+def test_bursts_in_one_arm_hardly_ever_fail_a_good_candidate() -> None:
+    """Of 20 rollouts at most one; they are throttled now and then. Without the cap in time many more fail."""
+    seen = [bursty(seed, GATES) for seed in range(20)]
+    assert sum(failed for failed, _ in seen) <= 1
+    assert sum(throttles for _, throttles in seen) >= 20
+    assert sum(bursty(seed, replace(GATES, errors_nats_s=1e6))[0] for seed in range(8)) >= 2
