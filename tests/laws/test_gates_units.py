@@ -69,7 +69,7 @@ def test_bets_on_pairs_lose_on_average_on_their_own_side(shape: tuple[float, flo
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9])
 @pytest.mark.parametrize("rho", [1.0, 1.1, 2.0])
 def test_first_bad_answers_lose_on_average_whoever_fails(share: float, rho: float) -> None:
-    """Five keys fail wherever they are; each fell to the candidate by the assigned share. No request counts matter."""
+    """Five keys fail wherever they are; each fell to the candidate by the assigned share."""
     for ratio in RARE_RATIOS:
         mean = math.fsum(
             math.comb(5, k)

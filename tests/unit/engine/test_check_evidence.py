@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.world import Declared, ManualClock, SimPlane, SimProbe, workspace
 
 from interlock.adapters.store.sql import open_store
 from interlock.checking.measures import quality
@@ -17,6 +16,7 @@ from interlock.domain.checks.record import as_document
 from interlock.engine.checks import latest, take_in
 from interlock.engine.context import Context
 from interlock.kernel.errors import Invalid
+from support.world import Declared, ManualClock, SimPlane, SimProbe, workspace
 
 
 @pytest.fixture

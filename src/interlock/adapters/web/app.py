@@ -35,7 +35,7 @@ def build_app(context: Context) -> FastAPI:
         return PAGE
 
     v1 = APIRouter(prefix="/v1", dependencies=[Depends(authenticate)])
-    for noun in (changes, rollouts, gates, audit, outcomes):
+    for noun in (changes, checks, rollouts, gates, audit, outcomes):
         v1.include_router(noun.routes)
     app.include_router(v1)
     app.include_router(gates.hooks, prefix="/v1")

@@ -15,7 +15,7 @@ from interlock.domain.gates.judge import InvalidEvidence, State, absorb, admit, 
 from interlock.domain.gates.receipt import receipt, replay
 from interlock.domain.gates.verdict import Undecided
 from support.gate_counts import SERVICE, block, folded
-from support.gate_traffic import ALL, ERRORS, LATENCY, OUTCOME
+from support.gate_traffic import ERRORS, LATENCY, OUTCOME
 
 GATES = GateSet((ERRORS,))
 GOOD = ArmCounts(200, 0)

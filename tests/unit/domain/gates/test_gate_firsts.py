@@ -41,7 +41,7 @@ def sticky(seed: int, gates: GateSet, worse: float = 0.0) -> State:
 
 
 def test_a_few_failing_users_roll_back_what_counts_every_answer() -> None:
-    """The same 16 rollouts without any difference: counting first answers fails none, counting all fails several."""
+    """16 rollouts without any difference: counting first answers fails none, counting all fails several."""
     assert sum(sticky(s, FIRST).e_value_uncapped >= 100 for s in range(16)) == 0
     assert sum(sticky(s, EVERY).e_value_uncapped >= 100 for s in range(16)) >= 2
 

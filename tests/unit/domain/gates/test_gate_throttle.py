@@ -99,12 +99,12 @@ def test_evidence_of_harm_freezes_the_ramp_before_it_throttles() -> None:
 
 
 def bursty(seed: int, gates: GateSet) -> tuple[bool, int]:
-    """Half an hour without a difference, both arms alike in law: bursts of 5 to 20 s at 10 to 30 times the usual
-    .5 %, one in five minutes on average. Whether it failed, and how often it was throttled.
+    """Twenty minutes without a difference, both arms alike in law: bursts of 5 to 20 s at 10 to 30 times the
+    usual .5 %, one in five minutes on average. Whether it failed, and how often it was throttled.
     """
     state, chance = begin(gates), random.Random(seed)
     left, height, throttles = [0.0, 0.0], [1.0, 1.0], 0
-    for _ in range(1_800):
+    for _ in range(1_200):
         for i in (0, 1):
             left[i] -= 1
             if left[i] <= 0 and chance.random() < 1 / 300:
@@ -118,8 +118,8 @@ def bursty(seed: int, gates: GateSet) -> tuple[bool, int]:
 
 
 def test_bursts_in_one_arm_hardly_ever_fail_a_good_candidate() -> None:
-    """Of 20 rollouts at most one; they are throttled now and then. Without the cap in time many more fail."""
-    seen = [bursty(seed, GATES) for seed in range(20)]
-    assert sum(failed for failed, _ in seen) <= 1
-    assert sum(throttles for _, throttles in seen) >= 20
-    assert sum(bursty(seed, replace(GATES, errors_nats_s=1e6))[0] for seed in range(8)) >= 2
+    """None of ten, though they are throttled now and then; without the cap in time several fail."""
+    seen = [bursty(seed, GATES) for seed in range(10)]
+    assert not any(failed for failed, _ in seen)
+    assert sum(throttles for _, throttles in seen) >= 10
+    assert sum(bursty(seed, replace(GATES, errors_nats_s=1e6))[0] for seed in range(5)) >= 2
