@@ -12,10 +12,12 @@ from interlock.domain.checks.evidence import LOSS_BINS, ArmCounts, Block, Servic
 from interlock.domain.checks.shadow import PairCounts, count_pair
 from interlock.domain.gates.gate import Gate
 from interlock.domain.gates.judge import State, absorb, begin, enter_step, verdicts
+from interlock.domain.gates.ramp import Recommendation
 from interlock.domain.gates.verdict import Judgement
+from interlock.domain.rollout.climb import advice
 from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
-from interlock.domain.rollout.stages import Canary, Shadow
+from interlock.domain.rollout.stages import Canary, Climb, Judged, Shadow
 from interlock.engine import records
 from interlock.engine.codec import dump, load
 from interlock.engine.ports import Counters, Outcome, ShadowPair, Transaction
@@ -75,6 +77,11 @@ class Judges:
         self._folded[series] = fold = fold.entered(steps)
         return verdicts(fold.state) if fold.count else None
 
+    def climb(self, series: str, plan: Plan, stage: Climb, weight_bp: int) -> tuple[Recommendation, bool]:
+        """The weight that the evidence folded so far allows, and whether it is enough to go on."""
+        fold = self._folded.get(series) or _Fold(begin(plan.gates))
+        return advice(fold.state, stage, weight_bp)
+
     def forget(self, rollout_id: str) -> None:
         for series in (rollout_id, shadow_series(rollout_id)):
             self._folded.pop(series, None)
@@ -103,12 +110,21 @@ def observe(
     if counters is not None:
         base = _advance_base(tx, base, rollout, plan, counters, pairs, now, block_s)
     fresh = base.fresh_at if base else None
+    judgement = judges.judgement(tx, rollout.id, plan, base.steps if base else ())
+    stage = plan.stages[rollout.position.stage]
+    climb, is_safe = (
+        judges.climb(rollout.id, plan, stage, rollout.position.weight_bp)
+        if isinstance(stage, Climb)
+        else (None, False)
+    )
     return Seen(
         is_approved=not lacking,
         missing=tuple(f"{r.role.value} for {r.subject}" for r in lacking),
         is_in_place=is_in_place,
         ill=ill,
-        judgement=judges.judgement(tx, rollout.id, plan, base.steps if base else ()),
+        judgement=judgement,
+        climb=climb,
+        is_safe=is_safe,
         shadow=base.shadow if base else PairCounts(),
         shadow_judgement=judges.judgement(tx, shadow_series(rollout.id), plan),
         evidence_age_s=(now - fresh).total_seconds() if fresh else None,
@@ -153,17 +169,17 @@ def _closed(
     """The base after the block that is due in this stage, if one is."""
     number = rollout.position.stage
     stage = plan.stages[number] if rollout.position.phase == "forward" else None
-    if isinstance(stage, Canary) and base.stage != number:
+    if isinstance(stage, Canary | Climb) and base.stage != number:
         base = replace(base, stage=number, steps=(*base.steps, base.canary_blocks))
-    if not isinstance(stage, Canary | Shadow):
+    if not isinstance(stage, Judged | Shadow):
         return _rebased(base, counters, now, outcome=tx.last_outcome())
     if (now - base.at).total_seconds() < 0.9 * block_s:
         return base
-    close = _close_canary if isinstance(stage, Canary) else _close_shadow
+    close = _close_shadow if isinstance(stage, Shadow) else _close_judged
     return close(tx, rollout, plan, base, counters, now)
 
 
-def _close_canary(
+def _close_judged(
     tx: Transaction, rollout: Rollout, plan: Plan, base: Base, counters: Counters, now: Instant
 ) -> Base:
     arrived = tx.outcomes(after=base.outcome)

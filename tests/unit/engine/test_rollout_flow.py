@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlock.adapters.store.sql import open_store
-from interlock.domain.changes.request import Role
+from interlock.domain.changes.request import ClimbStep, Role
 from interlock.domain.gates.receipt import replay
 from interlock.engine import records
 from interlock.engine.audit import verification
@@ -117,9 +117,7 @@ def test_a_good_candidate_goes_through_every_stage_and_is_what_serves(world: Wor
         assert tx.scan("hold") == []
     assert world.plane.table is not None
     assert {b.release for b in world.plane.table.backends} == {current.id}
-    weights = [
-        e.split.weight_bp for t in world.plane.history for e in t.entries if e.service == "front" and e.split
-    ]
+    weights = front_weights(world)
     assert weights == [1_000, 5_000]
 
 
@@ -383,3 +381,47 @@ def test_failing_copies_turn_back_before_anyone_is_exposed(world: World) -> None
             break
     assert world.now().position.outcome == "rolled_back"
     assert ("scoring", rollout.candidate) not in world.plane.arms
+
+
+def front_weights(world: World) -> list[int]:
+    """The candidate's weights at the edge, in the order in which they were published."""
+    entries = [e for table in world.plane.history for e in table.entries]
+    return [e.split.weight_bp for e in entries if e.service == "front" and e.split]
+
+
+def climbing(world: World, watch_s: float = 10.0) -> Rollout:
+    """Begin a rollout whose exposure grows with the evidence, with a watch at the end."""
+    space = world.declared.workspace
+    steps = replace(space.changes["better"].steps, climb=ClimbStep(budget=20, dwell_s=20.0), watch_s=watch_s)
+    world.declared.workspace = replace(space, changes={"better": replace(space.changes["better"], steps=steps)})
+    return world.begin()
+
+
+def test_exposure_climbs_with_the_evidence_and_late_faults_are_watched_for(world: World) -> None:
+    """The weight only grows, stays at a third at most, jumps to all but the holdback, and is promoted."""
+    climbing(world)
+    assert world.run().position.outcome == "promoted"
+    weights = front_weights(world)
+    assert weights == sorted(weights)
+    assert weights[0] <= 100
+    assert max(w for w in weights if w != 9_000) <= 3_334
+    assert weights[-1] == 9_000
+    assert len(set(weights)) > 3
+
+
+def test_a_total_failure_while_climbing_costs_about_the_budget(world: World) -> None:
+    """The start is so low that a candidate that fails everything has failed few requests when it is turned back."""
+    rollout = climbing(world)
+    assert world.run(bad={rollout.candidate: 1.0}).position.outcome == "rolled_back"
+    assert world.plane.arms["scoring", rollout.candidate].bad < 100
+
+
+def test_a_fault_that_comes_in_the_watch_is_turned_back(world: World) -> None:
+    """With the holdback as comparison, a late failure is still found."""
+    rollout = climbing(world, watch_s=300.0)
+    for _ in range(200):
+        world.second()
+        if world.now().position.stage == 2:
+            break
+    assert world.now().position.stage == 2
+    assert world.run(bad={rollout.candidate: 0.3}).position.outcome == "rolled_back"

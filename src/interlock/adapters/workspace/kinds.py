@@ -360,6 +360,20 @@ _STEPS = _object(
             minItems=1,
         ),
         "dwell_s": _duration("The least time at each canary share.", "30"),
+        "climb": _object(
+            "Instead of fixed shares: the candidate's share grows as the evidence allows.",
+            {
+                "budget": {
+                    "type": "number",
+                    "exclusiveMinimum": 0,
+                    "description": "About how many bad answers are accepted while a fault is found out (20).",
+                    "examples": [20],
+                },
+                "dwell_s": _duration("The least evidence before promotion.", "5m"),
+            },
+        ),
+        "holdback": _share("How many keys stay with the baseline during the watch.", "10%"),
+        "watch_s": _duration("How long late faults are watched for before everything is promoted.", "1h"),
         "warmup_s": _duration("How long latency is not judged at first, because caches are cold.", "60"),
         "patience_s": _duration("The longest wait for a verdict.", "1h"),
         "on_expiry": _choice("What happens when patience ends without a verdict.", "hold", "rollback"),

@@ -20,7 +20,7 @@ from interlock.domain.catalog.service import (
     VersionRef,
     all_references,
 )
-from interlock.domain.changes.request import Change, GateSpec, Move, Role, ShadowStep, Steps, Window
+from interlock.domain.changes.request import Change, ClimbStep, GateSpec, Move, Role, ShadowStep, Steps, Window
 from interlock.domain.changes.workspace import Person, Policy
 from interlock.kernel.finding import Finding, Severity
 from interlock.kernel.ident import NAME_PATTERN, did_you_mean, is_name
@@ -246,10 +246,15 @@ def _gate(body: Body, path: Path, reading: Reading) -> GateSpec:
 
 def _steps(body: Body, reading: Reading) -> Steps:
     path = ("steps",)
+    if "climb" in body and "canary" in body:
+        reading.reject((*path, "climb"), "steps have fixed canary shares and a climb.", "Keep one of the two.")
     return Steps(
         shadow=_shadow(body["shadow"], reading) if "shadow" in body else None,
         canary_bp=_canary(body["canary"], reading) if "canary" in body else _STEPS.canary_bp,
         dwell_s=duration_s(body["dwell_s"]) if "dwell_s" in body else _STEPS.dwell_s,
+        climb=_climb(body["climb"]) if "climb" in body else None,
+        holdback_bp=_share_bp(body["holdback"], (*path, "holdback"), reading) if "holdback" in body else 1_000,
+        watch_s=duration_s(body["watch_s"]) if "watch_s" in body else _STEPS.watch_s,
         warmup_s=duration_s(body["warmup_s"]) if "warmup_s" in body else _STEPS.warmup_s,
         patience_s=_positive_s(body, "patience_s", path, reading) if "patience_s" in body else _STEPS.patience_s,
         on_expiry=body.get("on_expiry", _STEPS.on_expiry),
@@ -265,6 +270,11 @@ def _shadow(body: Body, reading: Reading) -> ShadowStep:
         ignore=tuple(body.get("ignore", ())),
         **{key: body[key] for key in ("pairs", "max_difference") if key in body},
     )
+
+
+def _climb(body: Body) -> ClimbStep:
+    dwell_s = duration_s(body["dwell_s"]) if "dwell_s" in body else ClimbStep().dwell_s
+    return ClimbStep(float(body.get("budget", ClimbStep().budget)), dwell_s)
 
 
 def _canary(shares: Iterable[str], reading: Reading) -> tuple[int, ...]:

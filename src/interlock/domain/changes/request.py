@@ -39,7 +39,7 @@ class GateSpec:
     `outcome` (mean loss from outcomes posted later).
     margin: what the candidate may be worse by and still pass: a share of requests for errors and latency,
     loss units for outcomes. outcome: name of the outcome metric, for example `absolute_error`. cap: the largest
-    loss that counts, in loss units (outcomes only). tolerance_ms: a slowdown that nobody would notice (latency only).
+    loss that counts, in loss units (outcomes only). tolerance_ms: a slowdown nobody would notice (latency only).
     """
 
     metric: Literal["errors", "latency", "outcome"]
@@ -65,14 +65,28 @@ class ShadowStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ClimbStep:
+    """Let the candidate's share grow with the evidence, instead of in fixed steps: about `budget` bad answers are
+    accepted while a fault would be found out; at least `dwell_s` of evidence.
+    """
+
+    budget: float = 20.0
+    dwell_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
     """How exposure grows. `dwell_s` is the least time at a canary weight; in the first `warmup_s` of exposure
     latency is not judged, because caches are cold; `patience_s` is the longest wait for a verdict, after which
     `on_expiry` is done; `bake_s` is how long the baseline stays after promotion, so that a rollback is immediate.
+    `climb` replaces the fixed `canary_bp`. Before promotion `holdback_bp` stays with the baseline for `watch_s`.
     """
 
     shadow: ShadowStep | None = None
     canary_bp: tuple[int, ...] = (100, 500, 2_500, 5_000)
+    climb: ClimbStep | None = None
+    holdback_bp: int = 1_000
+    watch_s: float = 0.0
     dwell_s: float = 30.0
     warmup_s: float = 60.0
     patience_s: float = 3_600.0

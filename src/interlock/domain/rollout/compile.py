@@ -15,7 +15,7 @@ from interlock.domain.gates.gate import Gate, GateSet
 from interlock.domain.lenses.loss import loss
 from interlock.domain.releases.release import Release
 from interlock.domain.rollout.plan import Content, Loss, Plan, PlannedMove, Reached
-from interlock.domain.rollout.stages import Canary, Prepare, Promote, Retire, Shadow, Stage
+from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Stage, Watch
 from interlock.domain.traffic.bucket import seed
 from interlock.kernel.digest import digest
 from interlock.kernel.finding import Finding, Severity
@@ -76,15 +76,22 @@ def held_services(workspace: Workspace, moved: Iterable[str]) -> tuple[str, ...]
 
 
 def stages(steps: Steps) -> tuple[Stage, ...]:
-    """Prepare, shadow when asked for, the canary weights below everything, promote, retire."""
+    """Prepare, shadow when asked for, growing exposure, a watch when asked for, promote, retire."""
     shadow = steps.shadow
     return (
         Prepare(),
         *([_shadow(shadow)] if shadow else []),
-        *(Canary(weight, steps.dwell_s) for weight in steps.canary_bp),
+        *_exposure(steps),
+        *([Watch(steps.holdback_bp, steps.watch_s)] if steps.watch_s else []),
         Promote(steps.bake_s),
         Retire(),
     )
+
+
+def _exposure(steps: Steps) -> tuple[Stage, ...]:
+    if steps.climb is not None:
+        return (Climb(steps.climb.budget, steps.climb.dwell_s),)
+    return tuple(Canary(weight, steps.dwell_s) for weight in steps.canary_bp)
 
 
 def _shadow(step: ShadowStep) -> Shadow:

@@ -16,7 +16,7 @@ from interlock.domain.rollout.actions import Action, Adopt, Free, Publish
 from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import Outcome, Position, drain_s, traffic
-from interlock.domain.rollout.stages import Canary, Prepare, Promote, Retire, Shadow
+from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Watch
 from interlock.kernel.instant import Instant
 
 STALE_AFTER_S = 15.0
@@ -95,7 +95,7 @@ def _turn_back_on_harm(plan: Plan, position: Position, seen: Seen, now: Instant)
             if bound is not None and seen.shadow.pairs >= 30 and seen.shadow.difference > bound:
                 says = f"{seen.shadow.difference:.1%} of shadow answers differ, more than the {bound:.1%} allowed"
                 return _turn_back(plan, position, now, f"turning back, because {says}", "rolled_back", True)
-        case Canary():
+        case Canary() | Climb() | Watch():
             judgement = seen.judgement
         case Prepare() | Promote() | Retire():
             judgement = None
@@ -107,7 +107,7 @@ def _turn_back_on_harm(plan: Plan, position: Position, seen: Seen, now: Instant)
 
 def _throttle(plan: Plan, position: Position, seen: Seen) -> Decision | None:
     """Likely harm lowers the weight at once; when it is not confirmed, the weight comes back."""
-    if not isinstance(plan.stages[position.stage], Canary) or seen.judgement is None:
+    if not isinstance(plan.stages[position.stage], Canary | Watch) or seen.judgement is None:
         return None
     throttle = seen.judgement.throttle
     weight_bp = throttle.weight_bp if throttle else None
@@ -148,6 +148,10 @@ def _advance(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decisi
             return _shadow(plan, position, shadow, seen, now, spent_s)
         case Canary() as canary:
             return _canary(plan, position, canary, seen, now, spent_s)
+        case Climb() as climb:
+            return _climb(plan, position, climb, seen, now)
+        case Watch(watch_s=watch_s):
+            return _watch(plan, position, seen, now, watch_s - spent_s)
         case Promote(bake_s=bake_s):
             left_s = max(bake_s, drain_s(plan)) - spent_s
             if left_s > 0:
@@ -190,6 +194,30 @@ def _canary(plan: Plan, position: Position, canary: Canary, seen: Seen, now: Ins
             return _turn_back(plan, position, now, f"turning back, because {because}", "rolled_back", True)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _climb(plan: Plan, position: Position, climb: Climb, seen: Seen, now: Instant) -> Decision:
+    at = f"at {position.weight_bp / 100:g} %"
+    if seen.climb is not None and seen.climb.weight_bp != position.weight_bp:
+        because = f"to {seen.climb.weight_bp / 100:g} %, because {seen.climb.because}"
+        moved = replace(position, weight_bp=seen.climb.weight_bp, because=because)
+        return Decision(moved, (Publish(traffic(plan, moved)),), because, wake_s=0.0)
+    if _is_stale(seen) or seen.judgement is None:
+        return _expire(plan, position, now, f"held {at}, because {_staleness(seen)}")
+    if seen.is_safe:
+        return _enter(plan, position, position.stage + 1, now, seen.judgement.verdict.because, uses_evidence=True)
+    needs = f"; {seen.climb.needs}" if seen.climb and seen.climb.needs else ""
+    return _expire(plan, position, now, f"held {at}, because {seen.judgement.verdict.because}{needs}")
+
+
+def _watch(plan: Plan, position: Position, seen: Seen, now: Instant, left_s: float) -> Decision:
+    if _is_stale(seen) or seen.judgement is None:
+        return _expire(plan, position, now, f"held in the watch, because {_staleness(seen)}")
+    if left_s > 0:
+        return _stay(position, f"watching for late faults for {left_s:.0f} s more")
+    if seen.judgement.is_frozen:
+        return _expire(plan, position, now, f"held in the watch, because {seen.judgement.verdict.because}")
+    return _enter(plan, position, position.stage + 1, now, "no late fault was found", uses_evidence=True)
 
 
 def _expire(plan: Plan, position: Position, now: Instant, because: str) -> Decision:

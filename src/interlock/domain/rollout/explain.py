@@ -6,7 +6,7 @@ from typing import assert_never
 
 from interlock.domain.gates.gate import Gate
 from interlock.domain.rollout.plan import Plan
-from interlock.domain.rollout.stages import Canary, Prepare, Promote, Retire, Shadow, Stage
+from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Stage, Watch
 from interlock.domain.rollout.undo import undo
 
 
@@ -24,6 +24,12 @@ def explain_stage(stage: Stage) -> str:
         case Canary(weight_bp=weight, dwell_s=dwell):
             keys = f"{weight / 100:g} % of the entity keys"
             return f"serve {keys} by the candidate, for at least {dwell:g} s, until the gates pass"
+        case Climb(budget=budget, dwell_s=dwell):
+            pace = f"as fast as at most about {budget:g} bad answers while a fault is found out allow"
+            return f"raise the candidate's share {pace}; at least {dwell:g} s, until the gates pass"
+        case Watch(holdback_bp=holdback, watch_s=watch):
+            most = f"all but {holdback / 100:g} % of the keys"
+            return f"serve {most} by the candidate, and go on comparing for {watch:g} s"
         case Promote(bake_s=bake):
             return f"serve everything by the candidate; keep the baseline present for {bake:g} s"
         case Retire():

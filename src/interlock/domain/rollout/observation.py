@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from interlock.domain.checks.shadow import PairCounts
+from interlock.domain.gates.ramp import Recommendation
 from interlock.domain.gates.verdict import Judgement
 
 
@@ -18,6 +19,7 @@ class Seen:
     ill: candidate endpoints that do not answer, with the reason; None when nobody has asked yet.
     judgement: the gates' verdict over all canary blocks; None before the first.
     shadow: answers of copies, compared. shadow_judgement: the gates over shadow blocks.
+    climb: the weight that the evidence allows, while climbing; is_safe: every gate passes on enough evidence.
     evidence_age_s: seconds since the newest block; None before the first.
     fault: why the observation itself is incomplete (data plane or store silent); empty when it is whole.
     """
@@ -29,5 +31,7 @@ class Seen:
     judgement: Judgement | None = None
     shadow: PairCounts = field(default_factory=PairCounts)
     shadow_judgement: Judgement | None = None
+    climb: Recommendation | None = None
+    is_safe: bool = False
     evidence_age_s: float | None = None
     fault: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from interlock.domain.rollout.plan import Plan
-from interlock.domain.rollout.stages import Canary, Prepare, Promote, Retire, Shadow
+from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Watch
 from interlock.kernel.instant import Instant
 
 Verb = Literal["pause", "resume", "promote", "abort", "rollback"]
@@ -29,13 +29,15 @@ class Position:
 
     phase: `forward` through the stages; `draining` back to the baseline, the candidate still present for the
     requests that it holds; `frozen` after an invariant broke; `finished` with an outcome.
-    throttle_bp: while harm is likely but not proven, the candidate's weight is no higher than this.
+    weight_bp: the candidate's share while climbing. throttle_bp: while harm is likely but not proven, its share
+    is no higher than this.
     """
 
     stage: int
     since: Instant
     phase: Literal["forward", "draining", "frozen", "finished"] = "forward"
     is_paused: bool = False
+    weight_bp: int = 0
     throttle_bp: int | None = None
     outcome: Outcome | None = None
     order: Order | None = None
@@ -69,6 +71,10 @@ def traffic(plan: Plan, position: Position) -> Traffic:
             return Traffic(is_present=True, shadow_bp=share)
         case Canary(weight_bp=weight):
             return Traffic(is_present=True, weight_bp=min(weight, position.throttle_bp or weight))
+        case Climb():
+            return Traffic(is_present=True, weight_bp=position.weight_bp)
+        case Watch(holdback_bp=holdback):
+            return Traffic(is_present=True, weight_bp=min(10_000 - holdback, position.throttle_bp or 10_000))
         case Promote() | Retire():
             return Traffic(is_present=True, default="candidate")
 

@@ -17,11 +17,12 @@ from interlock.domain.gates.chance import Chance, binomial, multinomial, poisson
 from interlock.domain.gates.judge import verdicts
 from interlock.domain.gates.profile import Harm, Profile, harmed, worse_answers
 from interlock.domain.gates.trail import Trail, advance, set_out
+from interlock.domain.rollout.climb import advice
 from interlock.domain.rollout.decide import decide
 from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import Position, Traffic, traffic
-from interlock.domain.rollout.stages import Canary, Promote, Shadow
+from interlock.domain.rollout.stages import Canary, Climb, Judged, Promote, Shadow, Stage, Watch
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 Draw = Callable[[float, float, float], Mapping[str, ServiceCounts]]
@@ -68,7 +69,7 @@ class _Run:
         if isinstance(stage, Shadow):
             self._copy(flow)
         else:
-            self._serve(flow, isinstance(stage, Canary))
+            self._serve(flow, stage)
         self.elapsed_s += self.block_s
         now = BEGINNING + timedelta(seconds=self.elapsed_s)
         decision = decide(self.plan, self.position, self._seen(), now)
@@ -77,17 +78,17 @@ class _Run:
             self.promoted_s = self.elapsed_s
         self.position = decision.position
 
-    def _serve(self, flow: Traffic, is_judged: bool) -> None:
+    def _serve(self, flow: Traffic, stage: Stage) -> None:
         share = 1.0 if flow.default == "candidate" else flow.weight_bp / 10_000
         if not share:
             return
         counts = self.draw(share, self.elapsed_s, self.block_s)
         for name, both in counts.items():
             self.served[name] = self.served.get(name, ArmCounts()) + both.candidate
-        if not is_judged:
+        if not isinstance(stage, Judged):
             return
         number = self.canary.state.number + 1
-        if self.looked_at != self.position.stage:
+        if not isinstance(stage, Watch) and self.looked_at != self.position.stage:
             self.looked_at, self.steps = self.position.stage, (*self.steps, number)
         self.canary = advance(self.canary, Block(number, self.block_s, counts, flow.weight_bp), self.steps)
         self._date(counts)
@@ -118,11 +119,17 @@ class _Run:
             self.fresh_s = self.elapsed_s + self.block_s
 
     def _seen(self) -> Seen:
+        stage = self.plan.stages[self.position.stage]
+        climb, is_safe = (
+            advice(self.canary.state, stage, self.position.weight_bp) if isinstance(stage, Climb) else (None, False)
+        )
         return Seen(
             is_approved=True,
             is_in_place=True,
             ill={},
             judgement=verdicts(self.canary.state) if self.canary.state.number >= 0 else None,
+            climb=climb,
+            is_safe=is_safe,
             shadow=self.copies,
             shadow_judgement=verdicts(self.shadow.state) if self.shadow.state.number >= 0 else None,
             evidence_age_s=None if self.fresh_s is None else self.elapsed_s - self.fresh_s,
@@ -186,8 +193,9 @@ def worse_served(rehearsal: Rehearsal, profiles: Mapping[str, Profile]) -> float
 
 
 def least_s(plan: Plan) -> float:
-    """The shortest time in which the plan's canary weights can be passed."""
-    return sum(stage.dwell_s for stage in plan.stages if isinstance(stage, Canary))
+    """The shortest time in which the plan's exposure can be passed."""
+    dwelt = sum(stage.dwell_s for stage in plan.stages if isinstance(stage, Canary | Climb))
+    return dwelt + sum(stage.watch_s for stage in plan.stages if isinstance(stage, Watch))
 
 
 def faults(plan: Plan, service: str) -> tuple[Harm, ...]:

@@ -39,6 +39,28 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
+class Climb:
+    """The candidate's weight grows as the evidence allows: about `budget` bad answers are accepted while a fault
+    would be found out. Ends when every gate passes, after `dwell_s` of evidence at least.
+    """
+
+    budget: float
+    dwell_s: float
+    kind: Literal["climb"] = "climb"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """All keys but `holdback_bp` belong to the candidate, for `watch_s`: a fault that comes late is still compared
+    with the baseline, and turned back.
+    """
+
+    holdback_bp: int
+    watch_s: float
+    kind: Literal["watch"] = "watch"
+
+
+@dataclass(frozen=True, slots=True)
 class Promote:
     """Every request goes to the candidate; the baseline stays present for `bake_s`, so going back is immediate."""
 
@@ -55,4 +77,6 @@ class Retire:
     kind: Literal["retire"] = "retire"
 
 
-Stage = Prepare | Shadow | Canary | Promote | Retire
+Stage = Prepare | Shadow | Canary | Climb | Watch | Promote | Retire
+Judged = Canary | Climb | Watch
+"""Stages in which callers are served by both releases, so that the gates compare them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from interlock.domain.rollout.stages import Canary, Prepare, Promote, Retire, Shadow, Stage
+from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Stage, Watch
 
 
 def undo(stage: Stage) -> str | None:
@@ -14,7 +14,7 @@ def undo(stage: Stage) -> str | None:
             return "the candidate's routes are removed; no request ever reached it"
         case Shadow():
             return "copies stop; no caller ever saw an answer of the candidate"
-        case Canary():
+        case Canary() | Climb() | Watch():
             return "every key goes back to the baseline at once; requests under way finish where they began"
         case Promote():
             return "every request goes back to the baseline, which is still present"
