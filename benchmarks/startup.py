@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rig import free_port, table
+
 from interlock.adapters.workspace.template import write_template
 
 INTERLOCK = [sys.executable, "-m", "interlock"]

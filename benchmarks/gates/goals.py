@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from benchmarks.gates.cells import Cell, wilson
@@ -37,16 +37,20 @@ TIMES = {"flagger": 1.0, "argo": 0.15, "kayenta": 0.1, "growthbook": 0.1, "spoti
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One goal. measured is NaN when there is nothing to compare."""
+    """One goal. measured is NaN when there is nothing to compare; upper ends its 95 % interval, if known."""
 
     says: str
     measured: float
     goal: float
     told: str
+    upper: float = -math.inf
 
     @property
-    def is_met(self) -> bool:
-        return self.measured <= self.goal
+    def standing(self) -> str:
+        """Missed, met, or open: so few runs that the interval still reaches beyond the goal."""
+        if not self.measured <= self.goal:
+            return "**missed**"
+        return "open" if self.upper > self.goal else "met"
 
 
 def goals(cells: Cells, shadow: ShadowTimes, decision_ms: float) -> Iterator[Goal]:
@@ -54,13 +58,9 @@ def goals(cells: Cells, shadow: ShadowTimes, decision_ms: float) -> Iterator[Goa
     yield from _false_rollbacks(cells)
     for world, peers in RATIOS.items():
         for peer, goal in peers.items():
-            yield from _ratio(
-                cells, world, peer, goal, "harm", f"{WORLDS[world].title}: bad answers, over {PEER_TITLES[peer]}"
-            )
+            yield from _ratio(cells, world, peer, goal, "harm", f"{WORLDS[world].title}: bad answers")
     for peer, goal in RATIOS["bad_1"].items():
-        yield from _ratio(
-            cells, "bad_1", peer, goal, "exposed", f"+1 pp errors: requests exposed, over {PEER_TITLES[peer]}"
-        )
+        yield from _ratio(cells, "bad_1", peer, goal, "exposed", "+1 pp errors: requests exposed")
     for peer, goal in TIMES.items():
         yield from _ratio(cells, "aa", peer, goal, "to_90_s", "A/A: seconds to 90 %")
     yield from _absolutes(cells)
@@ -71,13 +71,20 @@ def goals(cells: Cells, shadow: ShadowTimes, decision_ms: float) -> Iterator[Goa
 def _false_rollbacks(cells: Cells) -> Iterator[Goal]:
     pooled = [cells[OURS, world] for world in HONEST if (OURS, world) in cells]
     if pooled:
-        hits, runs = sum(c.rolled_back for c in pooled), sum(c.runs for c in pooled)
-        told = f"{hits} of {runs}, at most {wilson(hits, runs)[1]:.1%}"
-        yield Goal("false rollbacks, all honest worlds together", hits / runs, 0.005, told)
+        yield _rare("false rollbacks, all honest worlds", sum(c.rolled_back for c in pooled), _runs(pooled), 0.005)
     for world in ("incident", "dirty", "slower_5", "cold", "bursty", "sticky_heavy"):
         if cell := cells.get((OURS, world)):
-            told = f"{cell.rolled_back} of {cell.runs}, at most {wilson(cell.rolled_back, cell.runs)[1]:.1%}"
-            yield Goal(f"false rollbacks, {WORLDS[world].title}", cell.share_rolled_back, 0.01, told)
+            yield _rare(f"false rollbacks, {WORLDS[world].title}", cell.rolled_back, cell.runs, 0.01)
+
+
+def _runs(cells: Iterable[Cell]) -> int:
+    return sum(cell.runs for cell in cells)
+
+
+def _rare(says: str, hits: int, runs: int, goal: float) -> Goal:
+    """A share that should be small."""
+    upper = wilson(hits, runs)[1]
+    return Goal(says, hits / runs, goal, f"{hits} of {runs} (at most {upper:.1%})", upper)
 
 
 def _ratio(cells: Cells, world: str, peer: str, goal: float, field: str, says: str) -> Iterator[Goal]:
@@ -96,8 +103,7 @@ def _absolutes(cells: Cells) -> Iterator[Goal]:
         if cell := cells.get((OURS, world)):
             yield Goal(f"{WORLDS[world].title}: bad answers, absolute", cell.harm, most, f"{cell.harm:,.0f}")
     if cell := cells.get((OURS, "bad_0.5")):
-        low, high = wilson(cell.runs - cell.rolled_back, cell.runs)
-        yield Goal("+0.5 pp errors: missed", cell.missed, 0.01, f"{cell.missed:.1%} ({low:.1%} to {high:.1%})")
+        yield _rare("+0.5 pp errors: missed", cell.runs - cell.rolled_back, cell.runs, 0.01)
 
 
 def _of_shadow(times: ShadowTimes) -> Goal:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -110,7 +111,7 @@ class InterlockSteps:
         return _StepsCourse(runs, world, self.block_s)
 
 
-class _JudgedCourse(Course):
+class _JudgedCourse(Course, ABC):
     """One production state for each run."""
 
     def __init__(self, runs: int, weight: float, world: World, block_s: float) -> None:
@@ -128,8 +129,9 @@ class _JudgedCourse(Course):
             else:
                 self._decide(run, at_s)
 
+    @abstractmethod
     def _decide(self, run: int, at_s: float) -> None:
-        raise NotImplementedError
+        """What the rule does with a run after a block."""
 
 
 class _RampCourse(_JudgedCourse):

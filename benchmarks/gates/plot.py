@@ -14,9 +14,20 @@ from benchmarks.gates.rule import Rule
 from benchmarks.gates.worlds import BAD
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 860, 190, 24, 96, 26
-DECADES = 7
-COLOURS = ("#0b6e4f", "#57a773", "#b3541e", "#d98e04", "#3f5aa8", "#7a5195", "#a23b72", "#5c6b73", "#8a8d0f")
-SHAPES = ("disc", "ring", "square", "frame", "diamond", "triangle", "cross", "bar", "kite")
+DECADES = 6
+COLOURS = (
+    "#0b6e4f",
+    "#57a773",
+    "#b3541e",
+    "#d98e04",
+    "#3f5aa8",
+    "#7a5195",
+    "#a23b72",
+    "#5c6b73",
+    "#8a8d0f",
+    "#1b98b5",
+)
+SHAPES = ("disc", "ring", "square", "frame", "diamond", "triangle", "cross", "bar", "kite", "plus")
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#222}.grid{stroke:#ccc}.faint{fill:#777}"
     "@media(prefers-color-scheme:dark){svg{background:#16181a}text{fill:#ddd}.grid{stroke:#444}.faint{fill:#999}}"
@@ -70,10 +81,11 @@ def _mark(k: int, x: float, y: float) -> str:
         "triangle": "M0-6L6 5H-6z",
         "cross": "M-5-5L5 5M5-5L-5 5",
         "bar": "M0-7V7",
+        "plus": "M0-6V6M-6 0H6",
         "kite": "M0 6L6-5H-6z",
     }
     shape = SHAPES[k % len(SHAPES)]
-    is_open = shape in ("ring", "frame", "cross", "bar")
+    is_open = shape in ("ring", "frame", "cross", "bar", "plus")
     ink = f'fill="none" stroke="{colour}" stroke-width="2.5"' if is_open else f'fill="{colour}"'
     at = f'transform="translate({x:.1f} {y:.1f})"'
     return f'<path d="{paths[shape]}" {at} {ink}/>' if shape in paths else f'<circle r="6" {at} {ink}/>'

@@ -22,7 +22,7 @@ def report(cells: Cells, rules: Sequence[Rule], measured: Iterable[Goal], replay
         _table(BAD, rules, cells, lambda cell: f"{cell.exposed:,.0f}"),
         "Seconds until a good candidate has 90 % of traffic, median (-: fewer than half of the runs got there):",
         _table(GOOD, rules, cells, lambda cell: "-" if cell.to_90_s is None else f"{cell.to_90_s:,.0f}"),
-        "Goals:",
+        "Goals (open: none seen beyond it, but so few runs that the 95 % interval reaches beyond it):",
         _goals(measured),
         _replays(replays),
         f"Replications: {_replications(cells, rules)}.",
@@ -48,7 +48,7 @@ def _table(worlds: Sequence[World], rules: Sequence[Rule], cells: Cells, told: C
 
 
 def _rolled_back(cell: Cell) -> str:
-    share = f"{100 * cell.share_rolled_back:.3g} %"
+    share = f"{100 * cell.share_rolled_back:.1f} %"
     if not cell.rule.startswith("interlock"):
         return share
     low, high = wilson(cell.rolled_back, cell.runs)
@@ -63,7 +63,7 @@ def _harm(cell: Cell) -> str:
 
 def _goals(measured: Iterable[Goal]) -> str:
     head = ["| goal | measured | at most | |", "| --- | ---: | ---: | --- |"]
-    rows = (f"| {g.says} | {g.told} | {g.goal:g} | {'met' if g.is_met else '**missed**'} |" for g in measured)
+    rows = (f"| {g.says} | {g.told} | {g.goal:g} | {g.standing} |" for g in measured)
     return "\n".join([*head, *rows])
 
 

@@ -50,7 +50,8 @@ def ask(source: SqlSource, sql: str) -> Any:
 def test_a_read_only_transaction_refuses_writes(source: SqlSource, sql: str) -> None:
     """Whatever a query does in disguise; the facts are as before."""
     assert ask(source, sql).lack == "invalid"
-    assert ask(source, "SELECT arm, cost FROM facts WHERE CAST(:start AS timestamptz) < :end") == Sampled((2.0,), (1.0,))
+    sql = "SELECT arm, cost FROM facts WHERE CAST(:start AS timestamptz) < :end"
+    assert ask(source, sql) == Sampled((2.0,), (1.0,))
 
 
 def test_a_slow_statement_is_stopped_by_the_server(source: SqlSource) -> None:

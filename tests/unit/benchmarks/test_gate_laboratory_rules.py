@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import numpy as np
 import pytest
-from benchmarks.gates.cells import Job, measured, wilson
+from benchmarks.gates.__main__ import PEERS, PRODUCT, replaced
+from benchmarks.gates.cells import Cell, Job, measure, measured, wilson
+from benchmarks.gates.goals import goals
 from benchmarks.gates.kayenta import is_high
 from benchmarks.gates.ours import InterlockRamp, InterlockSteps
 from benchmarks.gates.platforms import ALPHA, half_width, spending_bounds
+from benchmarks.gates.plot import COLOURS, SHAPES, plot
 from benchmarks.gates.replays import replay_receipts
 from benchmarks.gates.rule import Rule
+from benchmarks.gates.shadow import ShadowTimes
 from benchmarks.gates.thresholds import ARGO, FLAGGER, FLAGGER_FAST
 from benchmarks.gates.trial import Run, run_trial
 from benchmarks.gates.worlds import WORLDS
@@ -108,7 +114,7 @@ def test_receipts_replay_to_the_same_bytes() -> None:
     assert (found.receipts, found.differ, found.differ_merged) == (5, 0, 0)
 
 
-def test_cells_are_kept(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_cells_are_kept(tmp_path: Path) -> None:
     """What was measured once is read the second time, and a half-written line is measured again."""
     jobs = [Job(FLAGGER, WORLDS[name], 2, 1) for name in ("aa", "total")]
     kept_at = tmp_path / "cells.jsonl"
@@ -124,3 +130,36 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
     """None of a hundred: at most 3.7 %."""
     assert wilson(0, 100) == pytest.approx((0.0, 0.0370), abs=1e-4)
     assert wilson(50, 100)[0] == pytest.approx(0.4038, abs=1e-4)
+
+
+def test_the_plot_is_well_formed_and_marks_every_rule_differently() -> None:
+    """One mark for each rule in each world measured, and no two rules look alike."""
+    rules = [FLAGGER, FLAGGER_FAST, ARGO]
+    cells = {(rule.name, "total"): measure(rule, "total", 1, 1) for rule in rules}
+    document = fromstring(plot(cells, rules))
+    told = [title.text or "" for title in document.iter("{http://www.w3.org/2000/svg}title")]
+    assert sorted(text.split(", total")[0] for text in told) == sorted(rule.title for rule in rules)
+    assert len(SHAPES) == len(COLOURS) >= len(PRODUCT) + len(PEERS)
+
+
+def test_a_goal_with_few_runs_is_open() -> None:
+    """Nothing seen in ten runs proves no half of a percent; a ratio above its goal is missed."""
+    seen = Cell("interlock", "aa", runs=10, rolled_back=0, harm=0.0, exposed=1.0, to_90_s=600.0)
+    peer = Cell("flagger", "aa", runs=10, rolled_back=0, harm=0.0, exposed=1.0, to_90_s=300.0)
+    cells = {(cell.rule, cell.world): cell for cell in (seen, peer)}
+    times = ShadowTimes(runs=1, pairs_s=100.0, pairs_found=1, arms_s=1000.0, arms_found=1)
+    standing = {goal.says: goal.standing for goal in goals(cells, times, decision_ms=0.5)}
+    assert standing["false rollbacks, all honest worlds"] == "open"
+    assert standing["A/A: seconds to 90 %, over Flagger documented"] == "**missed**"
+    assert standing["milliseconds of a decision"] == "met"
+
+
+def test_the_page_keeps_what_is_outside_its_markers() -> None:
+    """Only the section is replaced, and a page without one is an error."""
+    page = "before\n<!-- gates -->\nformer\n<!-- /gates -->\nafter\n"
+    fresh = replaced(page, "figures")
+    assert fresh.startswith("before\n<!-- gates -->\n")
+    assert fresh.endswith("<!-- /gates -->\nafter\n")
+    assert "former" not in fresh
+    with pytest.raises(ValueError, match="no section for gates"):
+        replaced("nothing", "figures")

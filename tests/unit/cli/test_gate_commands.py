@@ -116,7 +116,7 @@ def test_explain_exits_by_the_verdict(world: GateWorld, tmp_path: Path) -> None:
     for word in ("passes when", "fails when", "candidate", "baseline", "of the way", "must be at most", "missing"):
         assert word in early.stdout
     assert "more requests of the candidate" in early.stdout
-    world.seconds(20, bad={rollout.candidate: 0.4})
+    world.seconds(60, bad={rollout.candidate: 0.4})
     late = run(tmp_path, "explain", rollout.id, "-o", "json")
     assert (late.exit_code, told(late)["verdict"]["kind"]) == (3, "fail")
 

@@ -6,7 +6,8 @@ data was not reached, so the answer counts as partial.
 
 Limits: an instant query looks back five minutes, so a plain gauge of a dead exporter seems alive for so long: use
 functions over `$window`, which become empty. `increase` extrapolates to the window's ends; it is exact to about one
-request per scrape. Resolving the host's name is not covered by the deadline.
+request per scrape. Resolving the host's name is not covered by the deadline, and a host with several addresses may
+take it once for each.
 """
 
 from __future__ import annotations
@@ -83,6 +84,9 @@ class PrometheusSource:
         watch.start()
         try:
             headers = {"Content-Type": "application/x-www-form-urlencoded", **self.headers}
+            connection.connect()
+            if is_late.is_set():  # there was no socket to cut yet
+                raise TimeoutError
             connection.request("POST", parts.path.rstrip("/") + ask.path, urlencode(ask.fields), headers)
             response = connection.getresponse()
             body = response.read(self.size_limit_bytes + 1)

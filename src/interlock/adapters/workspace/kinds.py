@@ -375,6 +375,7 @@ _STEPS = _object(
         "holdback": _share("How many keys stay with the baseline during the watch.", "10%"),
         "watch_s": _duration("How long late faults are watched for before everything is promoted.", "1h"),
         "warmup_s": _duration("How long latency is not judged at first, because caches are cold.", "60"),
+        "burst_s": _duration("How long bad answers must go on to be a fault and not a burst.", "20"),
         "patience_s": _duration("The longest wait for a verdict.", "1h"),
         "on_expiry": _choice("What happens when patience ends without a verdict.", "hold", "rollback"),
         "bake_s": _duration("How long the baseline stays after promotion, so that going back is immediate.", "60"),

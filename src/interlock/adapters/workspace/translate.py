@@ -255,6 +255,7 @@ def _steps(body: Body, reading: Reading) -> Steps:
         climb=_climb(body["climb"]) if "climb" in body else None,
         holdback_bp=_share_bp(body["holdback"], (*path, "holdback"), reading) if "holdback" in body else 1_000,
         watch_s=duration_s(body["watch_s"]) if "watch_s" in body else _STEPS.watch_s,
+        burst_s=_positive_s(body, "burst_s", path, reading) if "burst_s" in body else _STEPS.burst_s,
         warmup_s=duration_s(body["warmup_s"]) if "warmup_s" in body else _STEPS.warmup_s,
         patience_s=_positive_s(body, "patience_s", path, reading) if "patience_s" in body else _STEPS.patience_s,
         on_expiry=body.get("on_expiry", _STEPS.on_expiry),

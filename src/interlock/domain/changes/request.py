@@ -79,6 +79,7 @@ class Steps:
     """How exposure grows. `dwell_s` is the least time at a canary weight; in the first `warmup_s` of exposure
     latency is not judged, because caches are cold; `patience_s` is the longest wait for a verdict, after which
     `on_expiry` is done; `bake_s` is how long the baseline stays after promotion, so that a rollback is immediate.
+    A burst of bad answers in one release is a fault when it lasts longer than about `burst_s`.
     `climb` replaces the fixed `canary_bp`. Before promotion `holdback_bp` stays with the baseline for `watch_s`.
     """
 
@@ -89,6 +90,7 @@ class Steps:
     watch_s: float = 0.0
     dwell_s: float = 30.0
     warmup_s: float = 60.0
+    burst_s: float = 20.0
     patience_s: float = 3_600.0
     on_expiry: Literal["hold", "rollback"] = "hold"
     bake_s: float = 60.0

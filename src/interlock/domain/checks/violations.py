@@ -86,10 +86,10 @@ def violation(value: Any, one: Field) -> Kind | None:
         return "type"
     if one.enum and identity(value) not in {identity(v) for v in one.enum}:
         return "enum"
-    return None if is_in_range(value, one) else "range"
+    return None if _is_in_range(value, one) else "range"
 
 
-def is_in_range(value: Any, one: Field) -> bool:
+def _is_in_range(value: Any, one: Field) -> bool:
     """Whether a number is within the field's bounds; True for what is no number. A number beyond a double's range
     is outside of any bound.
     """

@@ -155,7 +155,7 @@ class GateSet:
     horizon_s: float = 7_200.0
     half_life_s: float = 600.0
     carry_s: float = 60.0
-    errors_nats_s: float = 0.2
+    errors_nats_s: float = 0.15
     latency_nats_s: float = 0.4
     outcome_nats_s: float = 1.25
     budget: float = 20.0

@@ -4,8 +4,8 @@ Same gates and same counts give the same bytes: counts are integers that add in 
 fixed order, and there is no clock and no chance. Looking does not change anything, so look after every block.
 
 Fail: the combined evidence of harm, bursts capped, reached 1/alpha; that is final, later blocks change nothing.
-Pass: every gate's upper limit is within its margin and the combined evidence is below `hesitate`. All else
-is Undecided, also when there is no evidence at all.
+Pass: every gate's upper limit is within its margin and the combined evidence, bursts included, is below `hesitate`.
+All else is Undecided, also when there is no evidence at all.
 
 Throttle: the evidence without caps reached 1/alpha, so the candidate should serve little at once. What lasts is
 confirmed and fails; after `clear_s` with capped evidence below `hesitate` the throttle is gone, and what it rested
@@ -222,8 +222,8 @@ def _overall(state: State, reports: tuple[GateReport, ...]) -> tuple[Verdict, st
     if state.has_failed:
         return Fail(because_failed(heaviest, state.gate_set, state.e_value)), heaviest.gate.name
     waiting = [r for r in reports if not isinstance(r.verdict, Pass)]
-    if not waiting and state.e_value >= state.gate_set.hesitate:
-        says = because_contested(heaviest, state.gate_set, state.e_value)
+    if not waiting and state.e_value_uncapped >= state.gate_set.hesitate:
+        says = because_contested(heaviest, state.gate_set, state.e_value_uncapped)
         return Undecided(says, "contested"), heaviest.gate.name
     if state.throttle is not None:
         return Undecided(state.throttle.because, "throttled"), state.throttle.gate

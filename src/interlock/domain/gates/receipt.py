@@ -32,7 +32,7 @@ ASSUMPTIONS = (
     (
         "A burst in one arm is no set of independent requests: what fails rises no faster than errors_nats_s. "
         "How rarely bursts then fail a good candidate is measured, not proven. "
-        "Not so held back are blocks of an outage: a quarter of the answers bad, and 40 times the baseline's share."
+        "Not so held back are blocks of an outage: a fifth of the answers bad, and 40 times the baseline's share."
     ),
 )
 EVERY = (

@@ -23,7 +23,7 @@ WEIGHTS = tuple(
     1 / (k * math.fsum(1 / j for j in range(1, SEGMENT_LIMIT + 1))) for k in range(1, SEGMENT_LIMIT + 1)
 )
 NOBODY: SegmentCounts = (0, 0, 0)
-OUTAGE_SHARE, OUTAGE_RATIO = 0.25, 40.0
+OUTAGE_SHARE, OUTAGE_RATIO = 0.2, 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _bet(
 
 
 def is_outage(requests: int, bad: int, usual: tuple[int, int]) -> bool:
-    """Whether a block's answers, three bad ones left out, were bad beyond a burst: at least a quarter of them, and
+    """Whether a block's answers, three bad ones left out, were bad beyond a burst: at least a fifth of them, and
     40 times as often as in the baseline, whose (requests, bad) so far are `usual`.
     """
     rate = usual[1] / usual[0] if usual[0] else 0.0

@@ -335,7 +335,7 @@ def test_a_live_rollout_is_explained_between_its_boundaries(world: GateWorld) ->
 def test_an_ended_rollout_is_explained_from_its_blocks(world: GateWorld) -> None:
     """After a restart too, with the same figures; other controllers are told that it was turned back."""
     rollout = world.begin()
-    world.seconds(20, bad={rollout.candidate: 0.3})
+    world.seconds(60, bad={rollout.candidate: 0.3})
     before = world.get(f"/rollouts/{rollout.id}/gates")
     assert (before["outcome"], before["verdict"]["kind"]) == ("rolled_back", "fail")
     world.restart()

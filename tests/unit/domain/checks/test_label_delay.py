@@ -63,9 +63,10 @@ def test_young_blocks_wait_and_old_ones_are_judged() -> None:
 
 
 def test_nothing_is_mature_while_labels_still_come() -> None:
-    """After five minutes of labels that take an hour, completeness cannot be told, so no block is judged."""
-    blocks = world(3, candidate_mean_s=3_600.0, until_s=300.0)
-    found = maturity(blocks, 300.0, "delay_min")
+    """After ten minutes of labels that take fifteen, there are many, but how complete they are cannot be told."""
+    blocks = world(3, candidate_mean_s=900.0, until_s=600.0)
+    assert sum(sum(b.candidate.arrived.values()) for b in blocks) > 100
+    found = maturity(blocks, 600.0, "delay_min")
     assert found.mature == frozenset()
     assert found.wait_s is None
     assert set(found.completeness.values()) == {None}
@@ -94,6 +95,8 @@ def test_slower_labels_of_one_arm_are_told() -> None:
     assert pace is not None
     assert 0.4 < pace.low < pace.high < 0.7
     assert found.wait_s in (300, 600)
+    by_baseline = maturity([Block(b.number, b.ended_s, b.baseline, b.baseline) for b in blocks], NOW_S, "delay_min")
+    assert found.mature < by_baseline.mature
 
 
 def test_batches_of_labels_are_no_difference_of_arms() -> None:

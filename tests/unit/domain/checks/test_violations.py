@@ -18,6 +18,7 @@ CONTRACT = Contract(
         Field("label", "string", enum=("late", "on-time")),
         Field("note", "string", required=False, nullable=True),
         Field("rank", "integer", required=False, minimum=0),
+        Field("is_odd", "boolean", required=False, minimum=0, maximum=0),
     ),
     is_open=False,
 )
@@ -29,6 +30,7 @@ GOOD = {"score": 0.5, "label": "late"}
     [
         (GOOD, ()),
         ({**GOOD, "note": None}, ()),
+        ({**GOOD, "is_odd": True}, ()),
         ({"label": "late"}, (("score", "missing"),)),
         ({**GOOD, "score": None}, (("score", "null"),)),
         ({**GOOD, "score": True}, (("score", "type"),)),

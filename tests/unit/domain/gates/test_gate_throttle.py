@@ -35,6 +35,9 @@ def test_a_total_failure_is_throttled_by_the_first_block_that_shows_it() -> None
     assert state.throttle is not None
     assert 12 <= state.throttle.weight_bp <= 20
     assert verdicts(state).throttle == state.throttle
+    verdict = verdicts(state).verdict
+    assert isinstance(verdict, Undecided)
+    assert (verdict.reason, verdict.because) == ("throttled", state.throttle.because)
     assert "of the keys until it is confirmed" in state.throttle.because
     assert verdicts(state).is_frozen
 
@@ -70,7 +73,7 @@ def test_a_burst_is_throttled_and_cleared() -> None:
     assert burst.throttle is not None
     verdict = verdicts(burst).verdict
     assert isinstance(verdict, Undecided)
-    assert verdict.reason == "throttled"
+    assert verdict.reason == "contested"
     assert not is_safe_to_promote(burst, 0.0)
     after = serve(burst, (0.005, 0.005), 75, chance)
     assert after.throttle is None
@@ -80,7 +83,7 @@ def test_a_burst_is_throttled_and_cleared() -> None:
 
 def test_a_throttle_is_kept_while_the_evidence_stands() -> None:
     """Cleared only when the capped evidence is below `hesitate`, however long it takes."""
-    gates = replace(GATES, alpha=1e-9, clear_s=5.0)
+    gates = replace(GATES, alpha=1e-9, clear_s=40.0)
     state = begin(gates)
     for number in range(300):
         state = absorb(state, block(number, ArmCounts(100, 12), ArmCounts(400, 4)))
