@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -111,7 +111,7 @@ class InterlockSteps:
         return _StepsCourse(runs, world, self.block_s)
 
 
-class _JudgedCourse(Course, ABC):
+class _JudgedCourse(Course):
     """One production state for each run."""
 
     def __init__(self, runs: int, weight: float, world: World, block_s: float) -> None:

@@ -6,6 +6,7 @@ block, with the counts of the runs that still go on.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from benchmarks.gates.worlds import World
 from numpy.typing import NDArray
 
 
-class Course:
+class Course(ABC):
     """The runs of a rule in one world. `weight` is the candidate's share of traffic in the next block."""
 
     def __init__(self, runs: int, weight: float) -> None:
@@ -22,9 +23,9 @@ class Course:
         self.has_ended: NDArray[np.bool_] = np.zeros(runs, dtype=bool)
         self.was_rolled_back: NDArray[np.bool_] = np.zeros(runs, dtype=bool)
 
+    @abstractmethod
     def look(self, counts: Counts, at_s: float) -> None:
         """Decide on the block that ended `at_s` seconds after the start."""
-        raise NotImplementedError
 
     def roll_back(self, runs: Ints) -> None:
         """The candidate gets nothing any more."""
