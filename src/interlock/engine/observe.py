@@ -11,12 +11,13 @@ from interlock.domain.checks.delta import since
 from interlock.domain.checks.evidence import LOSS_BINS, ArmCounts, Block, ServiceCounts
 from interlock.domain.checks.shadow import PairCounts, count_pair
 from interlock.domain.gates.gate import Gate
-from interlock.domain.gates.judge import State, absorb, begin, enter_step, verdicts
+from interlock.domain.gates.judge import State, admit, begin, enter_step, verdicts
 from interlock.domain.gates.ramp import Recommendation
 from interlock.domain.gates.verdict import Judgement
 from interlock.domain.rollout.climb import advice
 from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
+from interlock.domain.rollout.position import traffic
 from interlock.domain.rollout.stages import Canary, Climb, Judged, Shadow
 from interlock.engine import records
 from interlock.engine.codec import dump, load
@@ -73,7 +74,7 @@ class Judges:
         fold = self._folded.get(series) or _Fold(begin(plan.gates))
         for block in tx.blocks(series, first=fold.count):
             fold = fold.entered(steps)
-            fold = replace(fold, state=absorb(fold.state, block), count=block.number + 1)
+            fold = replace(fold, state=admit(fold.state, block), count=block.number + 1)
         self._folded[series] = fold = fold.entered(steps)
         return verdicts(fold.state) if fold.count else None
 
@@ -192,7 +193,8 @@ def _close_judged(
         )
         for s in _judged(plan)
     }
-    block = Block(base.canary_blocks, (now - base.at).total_seconds(), services)
+    weight_bp = traffic(plan, rollout.position).weight_bp
+    block = Block(base.canary_blocks, (now - base.at).total_seconds(), services, weight_bp)
     tx.add_blocks(rollout.id, [block])
     last = arrived[-1][0] if arrived else base.outcome
     moved = _rebased(base, counters, now, outcome=last)

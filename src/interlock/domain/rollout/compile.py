@@ -123,7 +123,7 @@ def _gates(change: Change, moved: list[str]) -> GateSet:
             for g in gates
         ),
         warmup_s=change.steps.warmup_s,
-        errors_nats_s=4.0 / change.steps.burst_s,
+        errors_nats_s=3.0 / change.steps.burst_s,
         latency_nats_s=8.0 / change.steps.burst_s,
     )
 
