@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-NAMES = ("startup", "coherence", "stickiness", "rollback_time", "dataplane_cost", "gates_null")
+NAMES = ("startup", "coherence", "stickiness", "rollback_time", "dataplane_cost")
 
 
 def main() -> None:
