@@ -102,7 +102,7 @@ def run(quick: bool = False) -> dict[str, Any]:
             Variant("edge, 1 % shadow", edge, pid, "", tables[1]),
             Variant("edge, 10 % shadow", edge, pid, "", tables[2]),
         ]
-        samples = _rounds(variants, rounds, seconds, data_plane.publish, data_plane.take_pairs)
+        samples = _rounds(variants, rounds, seconds, data_plane.publish, data_plane.take_captured)
     return _summary(samples)
 
 

@@ -18,10 +18,10 @@ import pytest
 import sqlalchemy as sa
 
 from interlock.adapters.metrics.prometheus import PrometheusSource
-from interlock.adapters.metrics.source import MetricSource
 from interlock.adapters.metrics.sql import SqlSource
 from interlock.adapters.metrics.warehouse import WarehouseSource
 from interlock.domain.checks.metric import Arms, Count, Counted, MetricQuery, NoReading, Sampled, Span
+from interlock.engine.ports import MetricSource
 from support.gateway import eventually
 from support.metric_server import PROMETHEUS, real_prometheus
 from support.postgres import empty_schema

@@ -18,7 +18,7 @@ from interlock.domain.lenses.ops import Rename
 from interlock.domain.releases.release import Deployment
 from interlock.domain.releases.route_table import RouteTable
 from interlock.domain.schemas.contract import Contract, Field
-from interlock.engine.ports import Counters, ShadowPair
+from interlock.engine.ports import Captured, Counters, ShadowPair
 from interlock.kernel.errors import Unavailable
 from interlock.kernel.finding import Finding
 
@@ -166,9 +166,9 @@ class SimPlane:
         self._demand_answer()
         return Counters(self.epoch, dict(self.arms), dict(self.shadows))
 
-    def take_pairs(self) -> list[ShadowPair]:
+    def take_captured(self) -> Captured:
         taken, self.pairs = self.pairs, []
-        return taken
+        return Captured(pairs=tuple(taken))
 
     def stop(self) -> None:
         self.table = None

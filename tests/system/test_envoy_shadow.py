@@ -41,7 +41,7 @@ def pairs_of(envoy: Gateway, number: int) -> list[ShadowPair]:
     taken: list[ShadowPair] = []
 
     def take() -> list[ShadowPair]:
-        taken.extend(envoy.plane.take_pairs())
+        taken.extend(envoy.plane.take_captured().pairs)
         return taken
 
     found: list[ShadowPair] = eventually(take, lambda pairs: len(pairs) >= number)
@@ -115,7 +115,7 @@ def test_a_share_of_the_requests_is_copied(envoy: Gateway, pair: tuple[Echo, Ech
     taken: list[ShadowPair] = []
 
     def outstanding() -> int:  # a copy may still be under way when its caller has the answer
-        taken.extend(envoy.plane.take_pairs())
+        taken.extend(envoy.plane.take_captured().pairs)
         return len(pair[1].seen) - len(taken)
 
     eventually(outstanding, lambda missing: missing == 0 and len(taken) > 20)

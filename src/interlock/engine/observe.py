@@ -21,7 +21,7 @@ from interlock.domain.rollout.position import traffic
 from interlock.domain.rollout.stages import Canary, Climb, Judged, Shadow
 from interlock.engine import records
 from interlock.engine.codec import dump, load
-from interlock.engine.ports import Counters, Outcome, ShadowPair, Transaction
+from interlock.engine.ports import Captured, Counters, Outcome, Transaction
 from interlock.engine.records import Rollout
 from interlock.kernel.instant import Instant
 
@@ -99,7 +99,7 @@ def observe(
     rollout: Rollout,
     plan: Plan,
     counters: Counters | None,
-    pairs: list[ShadowPair],
+    captured: Captured,
     ill: Mapping[str, str] | None,
     is_in_place: bool,
     now: Instant,
@@ -109,7 +109,7 @@ def observe(
     lacking = missing(plan.requirements, records.read_approvals(tx, plan.change), plan.digest)
     base = read_base(tx, rollout.id)
     if counters is not None:
-        base = _advance_base(tx, base, rollout, plan, counters, pairs, now, block_s)
+        base = _advance_base(tx, base, rollout, plan, counters, captured, now, block_s)
     fresh = base.fresh_at if base else None
     judgement = judges.judgement(tx, rollout.id, plan, base.steps if base else ())
     stage = plan.stages[rollout.position.stage]
@@ -145,7 +145,7 @@ def _advance_base(
     rollout: Rollout,
     plan: Plan,
     counters: Counters,
-    pairs: list[ShadowPair],
+    captured: Captured,
     now: Instant,
     block_s: float,
 ) -> Base:
@@ -153,7 +153,7 @@ def _advance_base(
     if base is None:
         moved = _begun(counters, now, tx.last_outcome())
     else:
-        looked = replace(base, shadow=_compared(base.shadow, rollout, plan, pairs))
+        looked = replace(base, shadow=_compared(base.shadow, rollout, plan, captured))
         moved = _closed(tx, looked, rollout, plan, counters, now, block_s)
     if moved != base:
         tx.write("evidence", rollout.id, dump(moved))
@@ -269,9 +269,9 @@ def _losses(outcomes: list[Outcome], service: str, release: str, gates: tuple[Ga
     return ArmCounts(losses=losses)
 
 
-def _compared(so_far: PairCounts, rollout: Rollout, plan: Plan, pairs: list[ShadowPair]) -> PairCounts:
+def _compared(so_far: PairCounts, rollout: Rollout, plan: Plan, captured: Captured) -> PairCounts:
     rules = next((ComparisonRules(s.ignore) for s in plan.stages if isinstance(s, Shadow)), STRICT)
-    for p in pairs:
+    for p in captured.pairs:
         if p.candidate == rollout.candidate:
             so_far += count_pair(p.baseline_status, p.candidate_status, p.baseline_body, p.candidate_body, rules)
     return so_far

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from interlock.domain.audit.event import Entry, Event, Head
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.checks.evidence import ArmCounts, Block
+from interlock.domain.checks.metric import Arms, MetricQuery, Reading, Span
 from interlock.domain.releases.release import Deployment
 from interlock.domain.releases.route_table import RouteTable
 from interlock.kernel.finding import Finding
@@ -30,7 +31,9 @@ class Document:
 class Outcome:
     """What was true in the end, for an answer that `release` of `service` gave. `loss` is in the metric's units.
 
-    `id` makes posting idempotent: the first outcome of an id counts, later ones do not.
+    `id` makes posting idempotent: the first outcome of an id counts, later ones do not. at: when the outcome was
+    known; answered_at: when the answer was given, where that is known (without it, how late labels come cannot be
+    told, and the outcome counts in the block in which it arrives).
     """
 
     id: str
@@ -39,6 +42,7 @@ class Outcome:
     metric: str
     loss: float
     at: Instant
+    answered_at: Instant | None = None
 
 
 class Transaction(Protocol):
@@ -101,7 +105,12 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ShadowPair:
-    """The same request answered by both releases, bodies in the callers' contract version."""
+    """The same request answered twice, bodies in the callers' contract version.
+
+    candidate: the candidate's release. is_twin: the copy went to the baseline too, so that the pair shows the
+    baseline against itself; `candidate_status` and `candidate_body` are then the baseline's second answer.
+    request: the body that both were asked with; segment: of the request, empty when none is declared.
+    """
 
     service: str
     candidate: str
@@ -109,6 +118,47 @@ class ShadowPair:
     candidate_status: int
     baseline_body: bytes
     candidate_body: bytes
+    request: bytes = b""
+    is_twin: bool = False
+    segment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A sampled answer that a caller got: by which release, to which request, in the callers' contract version."""
+
+    service: str
+    release: str
+    status: int
+    request: bytes
+    body: bytes
+    segment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BadAnswer:
+    """A bad answer of a keyed caller: every one of them is told, or too many and then the rest is not (see
+    `Captured.bad`). key: the entity key's digest, never the key itself; at_s: seconds since 1970.
+    """
+
+    service: str
+    release: str
+    key: str
+    at_s: float
+    segment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What the data plane saw of single requests since the last look, each once.
+
+    pairs: shadow pairs that became complete; answers: a sample of what callers got while both releases serve; bad:
+    bad answers by key.
+    """
+
+    pairs: tuple[ShadowPair, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    bad: tuple[BadAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +196,23 @@ class DataPlane(Protocol):
         ...
 
     def counters(self) -> Counters: ...
-    def take_pairs(self) -> list[ShadowPair]:
-        """Shadow pairs completed since the last call, each once."""
+    def take_captured(self) -> Captured:
+        """What was captured of single requests since the last call, each once."""
         ...
 
     def stop(self) -> None: ...
+
+
+class MetricSource(Protocol):
+    """A place that knows metrics. It may be slow, wrong or gone; none of that is an exception."""
+
+    def read(self, query: MetricQuery, arms: Arms, span: Span) -> Reading:
+        """What the source says on `span`; NoReading when it says nothing usable. Returns within its time limit."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
 
 
 class Probe(Protocol):

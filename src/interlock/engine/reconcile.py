@@ -22,7 +22,7 @@ from interlock.domain.rollout.stages import Prepare, Shadow
 from interlock.engine import records
 from interlock.engine.context import Context
 from interlock.engine.observe import Judges, observe, read_base, shadow_series
-from interlock.engine.ports import Counters, ShadowPair, Transaction
+from interlock.engine.ports import Captured, Counters, Transaction
 from interlock.engine.records import Rollout
 from interlock.engine.routes import wanted_table
 from interlock.kernel.digest import digest
@@ -58,35 +58,35 @@ class Loop:
         context = self.context
         if context.plane.ensure():
             self.report("the proxy was started")
-        counters, pairs = self._look()
-        wake_s = min([TICK_S, *(self._step(rollout, counters, pairs) for rollout in self._live())])
+        counters, captured = self._look()
+        wake_s = min([TICK_S, *(self._step(rollout, counters, captured) for rollout in self._live())])
         self._publish()
         return wake_s
 
-    def _look(self) -> tuple[Counters | None, list[ShadowPair]]:
+    def _look(self) -> tuple[Counters | None, Captured]:
         if not self._live():
-            return None, []
+            return None, Captured()
         try:
-            return self.context.plane.counters(), self.context.plane.take_pairs()
+            return self.context.plane.counters(), self.context.plane.take_captured()
         except InterlockError as fault:
             self.report(str(fault))
-            return None, []
+            return None, Captured()
 
     def _live(self) -> list[Rollout]:
         with self.context.store.transaction(read_only=True) as tx:
             return [r for r in records.read_rollouts(tx) if r.is_live]
 
-    def _step(self, rollout: Rollout, counters: Counters | None, pairs: list[ShadowPair]) -> float:
+    def _step(self, rollout: Rollout, counters: Counters | None, captured: Captured) -> float:
         """Observe and decide one rollout, and persist both together. Frozen when an invariant breaks."""
         try:
-            return self._decide(rollout, counters, pairs)
+            return self._decide(rollout, counters, captured)
         except Stale:
             return 0.0  # someone gave an order meanwhile: look again
         except Invariant as broken:
             self._freeze(rollout, broken)
             return TICK_S
 
-    def _decide(self, seen_before: Rollout, counters: Counters | None, pairs: list[ShadowPair]) -> float:
+    def _decide(self, seen_before: Rollout, counters: Counters | None, captured: Captured) -> float:
         context = self.context
         now = context.clock.now()
         with context.store.transaction(read_only=True) as tx:
@@ -95,7 +95,9 @@ class Loop:
         with context.store.transaction() as tx:
             rollout = records.read_rollout(tx, seen_before.id)
             is_in_place = context.plane.published() == self._wanted(tx).digest
-            seen = observe(tx, self.judges, rollout, plan, counters, pairs, ill, is_in_place, now, context.block_s)
+            seen = observe(
+                tx, self.judges, rollout, plan, counters, captured, ill, is_in_place, now, context.block_s
+            )
             context.seen[rollout.id] = seen
             decision = decide(plan, rollout.position, seen, now)
             if decision.position != rollout.position:

@@ -24,7 +24,7 @@ from interlock.adapters.envoy.translate import Resources, translate
 from interlock.adapters.envoy.validate import refuse_dangling, refuse_unsound
 from interlock.domain.releases.route_table import RouteTable
 from interlock.engine.codec import dump, load
-from interlock.engine.ports import Counters, ShadowPair
+from interlock.engine.ports import Captured, Counters
 from interlock.kernel.errors import InterlockError
 
 SETTLE_S = 0.01
@@ -117,10 +117,10 @@ class EnvoyDataPlane:
         epoch = self._admin.json("/server_info")["node"]["id"]
         return counters(self._admin.json(QUERY), epoch)
 
-    def take_pairs(self) -> list[ShadowPair]:
-        """Shadow pairs completed before the call before this one; each once."""
+    def take_captured(self) -> Captured:
+        """What was captured before the call before this one; each once."""
         with self._turn:
-            return self._captures.take()
+            return Captured(pairs=tuple(self._captures.take()))
 
     def stop(self) -> None:
         """End Envoy; its files stay."""

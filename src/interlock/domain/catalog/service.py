@@ -51,6 +51,8 @@ class ServiceSpec:
     entity_header: str = "x-entity-key"
     unkeyed: Literal["baseline", "split"] = "baseline"
     replay: tuple[str, ...] | Literal["all", "none"] | None = None
+    segment_header: str = ""
+    segments: tuple[str, ...] = ()
     timeout_s: float = 5.0
     body_limit_bytes: int = 1_048_576
     health_path: str = ""

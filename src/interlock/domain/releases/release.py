@@ -28,6 +28,7 @@ class Deployment:
     `request` translates what callers send into what this version reads; `response` translates back.
     Empty programs mean that callers and this version speak the same contract version. `reads`, `writes` and
     `model` name (`name@version`) the contracts and the model of this version; empty when none is declared.
+    Requests are told apart by the value of `segment_header` where it is one of `segments`; all others make one.
     """
 
     service: str
@@ -37,6 +38,8 @@ class Deployment:
     entity_header: str = "x-entity-key"
     unkeyed: Literal["baseline", "split"] = "baseline"
     replay: Replay = Replay()
+    segment_header: str = ""
+    segments: tuple[str, ...] = ()
     timeout_s: float = 5.0
     body_limit_bytes: int = 1_048_576
     health_path: str = ""

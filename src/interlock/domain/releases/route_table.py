@@ -24,19 +24,25 @@ WHOLE_BP = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Keys whose bucket is below `weight_bp` belong to the candidate; `seed` is the rollout's salt."""
+    """Keys whose bucket is below `weight_bp` belong to the candidate; `seed` is the rollout's salt. `sample_bp` of
+    the answers of each release are captured.
+    """
 
     candidate: str
     weight_bp: int
     seed: int
+    sample_bp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """`share_bp` of the baseline's replayable requests are copied to the candidate; its answers are not served."""
+    """`share_bp` of the baseline's replayable requests are copied to the candidate; its answers are not served.
+    Other `twin_bp` are copied to the baseline itself, which shows how far it disagrees with itself.
+    """
 
     candidate: str
     share_bp: int
+    twin_bp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
