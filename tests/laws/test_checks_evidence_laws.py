@@ -20,7 +20,8 @@ from interlock.domain.checks.shadow import PairCounts, count_pair, excess_of_ans
 from interlock.domain.checks.shape import Shape, layout_of, shape_of
 from interlock.domain.checks.share import share_bounds
 from interlock.domain.checks.violations import ViolationCounts, count_violations
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import record
+from interlock.domain.schemas.field import NUMBER, STRING, Field
 
 names = st.sampled_from(["a", "b", "c", "d"])
 scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-1e3, 1e3) | st.sampled_from(["x", "y"])
@@ -147,8 +148,8 @@ def test_bins_rise_with_values(x: float, y: float) -> None:
         assert abs(middle_of(SIGNED_LOG, SIGNED_LOG.bin(x)) / x - 1) < 0.05
 
 
-CONTRACT = Contract(
-    "c", "1", (Field("x", "number", required=False, minimum=-50, maximum=50), Field("w", "string", enum=("p", "q")))
+CONTRACT = record(
+    "c", "1", (Field("x", NUMBER, required=False, minimum=-50, maximum=50), Field("w", STRING, enum=("p", "q")))
 )
 LAYOUT = layout_of(CONTRACT)
 records = st.lists(

@@ -14,18 +14,19 @@ from interlock.domain.lenses.loss import counted, loss
 from interlock.domain.lenses.ops import Add, Cast, Map, Program, Rename, Unit
 from interlock.domain.lenses.path import lens_path
 from interlock.domain.lenses.reverse import reversed_ops
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import record
+from interlock.domain.schemas.field import BOOLEAN, INTEGER, STRING, Field, type_of
 from interlock.domain.schemas.scalars import equal_json
 from support.lens_programs import NAMES, programs, records_for, scalars
 
 FIELDS = (
-    Field("delay", "integer", minimum=-1000, maximum=10**6),
-    Field("carrier", "string", enum=("UA", "B6", "é"), nullable=True),
-    Field("hour", "integer", minimum=0, maximum=23),
-    Field("late", "boolean", required=False),
-    Field("note", "string"),
+    Field("delay", INTEGER, minimum=-1000, maximum=10**6),
+    Field("carrier", STRING, enum=("UA", "B6", "é"), nullable=True),
+    Field("hour", INTEGER, minimum=0, maximum=23),
+    Field("late", BOOLEAN, required=False),
+    Field("note", STRING),
 )
-OLDER = Contract("flights", "1", FIELDS)
+OLDER = record("flights", "1", FIELDS)
 
 # each block reads one field; within a block the order of the ops counts
 BLOCKS: tuple[Program, ...] = (
@@ -64,26 +65,26 @@ def test_a_record_comes_back_the_same_through_a_lossless_program(program: Progra
 
 
 @given(lossless, flights)
-def test_a_field_that_is_called_exact_comes_back_the_same(program: Program, record: dict[str, Any]) -> None:
+def test_a_field_that_is_called_exact_comes_back_the_same(program: Program, row: dict[str, Any]) -> None:
     """The symbolic verdict `exact` is kept by every record, and counting on the rows finds the same."""
-    newer = Contract("flights", "2", tuple(_arrived(program)))
+    newer = record("flights", "2", tuple(_arrived(program)))
     lens = Lens("flights", "1", "2", program)
-    assert counted(lens, [record]).survived == 1
+    assert counted(lens, [row]).survived == 1
     exact = {line.field for line in loss(lens, OLDER, newer).of("forward") if line.effect == "exact"}
     assert exact >= {"note", "hour", "carrier", "delay", "late"}
-    assert not exact & {count.field for count in counted(lens, [record]).changed}
+    assert not exact & {count.field for count in counted(lens, [row]).changed}
 
 
 def _arrived(program: Program) -> list[Field]:
     """The fields of the newer contract, each of the type that its ops give it."""
-    types = {f.name: f.type for f in FIELDS}
+    types = {f.name: f.kind for f in FIELDS}
     types |= {op.field: op.target for op in program if isinstance(op, Cast)}
     types |= {op.field: "integer" for op in program if isinstance(op, Map) and op.pairs[0][1] == 1}
     types |= {op.field: "number" for op in program if isinstance(op, Add)}
     for op in program:
         if isinstance(op, Rename):
             types[op.target] = types.pop(op.source)
-    return [Field(name, kind, required=False, nullable=True) for name, kind in types.items()]
+    return [Field(name, type_of(kind), required=False, nullable=True) for name, kind in types.items()]
 
 
 @st.composite

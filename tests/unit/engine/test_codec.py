@@ -17,7 +17,8 @@ from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Rename, Unit
 from interlock.domain.releases.release import Deployment, Release, Replay
 from interlock.domain.releases.route_table import Shadow, Split, route_table
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import record
+from interlock.domain.schemas.field import NUMBER, STRING, Field
 from interlock.engine.codec import dump, load, parse
 from interlock.kernel.digest import digest
 from interlock.kernel.errors import Invalid
@@ -54,12 +55,12 @@ NOUNS = [
     ),
     Block(3, 5, {"delay": ServiceCounts(ArmCounts(9, 1, {-3: 4, 12: 5}, {"loss": {0: 1}}), ArmCounts())}),
     Lens("flight", "1", "2", PROGRAM, "l.yaml:1"),
-    Contract(
+    record(
         "flight",
         "1",
         (
-            Field("a", "string", enum=("x", 1, 1.5, True, None), default=(None,)),
-            Field("b", "number", False, True, "min", minimum=0, maximum=1.5),
+            Field("a", STRING, enum=("x", 1, 1.5, True, None), default=(None,)),
+            Field("b", NUMBER, False, True, "min", minimum=0, maximum=1.5),
         ),
     ),
     ServiceSpec("delay", "1", {"1": ServiceVersion(("h:1",), VersionRef("flight", "1"))}, replay="all"),

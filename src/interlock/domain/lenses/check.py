@@ -17,15 +17,16 @@ from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Scalar, Unit
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.lenses.units import conversion
-from interlock.domain.schemas.contract import Contract, Field, FieldType
+from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.diff import beyond, interval, limits, shown
+from interlock.domain.schemas.field import INTEGER, NUMBER, Field, Kind, type_of
 from interlock.domain.schemas.scalars import json_type, misfit
 from interlock.kernel.finding import Finding, Severity
 from interlock.kernel.ident import did_you_mean
 
 _FACTOR_TOLERANCE = 1e-9
-_SCALARS: tuple[FieldType, ...] = ("string", "integer", "number", "boolean")
-_TEXT: tuple[FieldType, ...] = ("string", "date", "timestamp")
+_SCALARS: tuple[Kind, ...] = ("string", "integer", "number", "boolean")
+_TEXT: tuple[Kind, ...] = ("string", "date", "timestamp")
 _Said = tuple[str, str, str, Severity]
 
 
@@ -134,10 +135,10 @@ def _step(op: Op, fields: _Fields) -> Iterator[_Said]:
 
 
 def _constant(op: Add) -> Field:
-    return Field(op.field, _type_of((op.default,)), True, op.default is None, default=(op.default,))
+    return Field(op.field, type_of(_kind_of((op.default,))), True, op.default is None, default=(op.default,))
 
 
-def _type_of(values: tuple[Scalar, ...]) -> FieldType:
+def _kind_of(values: tuple[Scalar, ...]) -> Kind:
     """The narrowest type that holds all the values; `object` when there is none, or only null."""
     types = {json_type(v) for v in values if v is not None}
     if types == {"integer", "number"}:
@@ -145,7 +146,7 @@ def _type_of(values: tuple[Scalar, ...]) -> FieldType:
     return next((one for one in _SCALARS if types == {one}), "object")
 
 
-def _is_of_type(given: FieldType, wanted: FieldType) -> bool:
+def _is_of_type(given: Kind, wanted: Kind) -> bool:
     return given == wanted or (wanted, given) == ("number", "integer")
 
 
@@ -154,11 +155,11 @@ def _cast(op: Cast, fields: _Fields) -> Iterator[_Said]:
     if (op.source, op.target) not in CASTS:
         says = f"there is no exact cast from {op.source} to {op.target}"
         yield "cast_unknown", says, f"There is: {_casts()}.", Severity.ERROR
-    elif not _is_of_type(known.field.type, op.source):
-        says = f"`{op.field}` is {known.field.type}, not {op.source}"
-        yield "type_misfit", says, f"Write `from: {known.field.type}`.", Severity.ERROR
+    elif not _is_of_type(known.field.kind, op.source):
+        says = f"`{op.field}` is {known.field.kind}, not {op.source}"
+        yield "type_misfit", says, f"Write `from: {known.field.kind}`.", Severity.ERROR
     values = _translated(op, known.field)
-    fields[op.field] = replace(known, field=replace(known.field, type=op.target, enum=values))
+    fields[op.field] = replace(known, field=replace(known.field, type=type_of(op.target), enum=values))
 
 
 def _casts() -> str:
@@ -178,14 +179,14 @@ def _translated(op: Cast | Unit, one: Field) -> tuple[Scalar, ...]:
 
 def _unit(op: Unit, fields: _Fields) -> Iterator[_Said]:
     known = fields[op.field]
-    if known.field.type not in ("integer", "number"):
-        says = f"`{op.field}` is {known.field.type}, and only numbers have units"
+    if known.field.kind not in ("integer", "number"):
+        says = f"`{op.field}` is {known.field.kind}, and only numbers have units"
         yield "type_misfit", says, "Cast it to a number first.", Severity.ERROR
     ratio = Fraction(op.numerator, op.denominator)
     fields[op.field] = _Known(
         field=replace(
             known.field,
-            type="integer" if op.integer else "number",
+            type=INTEGER if op.integer else NUMBER,
             enum=_translated(op, known.field),
             minimum=_converted(op, known.field)[0],
             maximum=_converted(op, known.field)[1],
@@ -219,7 +220,7 @@ def _map(op: Map, fields: _Fields) -> Iterator[_Said]:
     has_null = known.field.nullable and None not in sources
     field = replace(
         known.field,
-        type=_type_of(targets),
+        type=type_of(_kind_of(targets)),
         enum=(*targets, *((None,) if has_null else ())),
         nullable=has_null or None in targets,
         minimum=None,
@@ -236,9 +237,9 @@ def _assignable(known: _Known, wanted: Field) -> Iterator[_Said]:
             says = f"the default of `{name}` {reason}"
             yield "default_misfit", says, "Choose a default that the contract allows.", Severity.ERROR
         return
-    is_text = given.type in _TEXT and wanted.type in _TEXT and given.enum
-    if not (_is_of_type(given.type, wanted.type) or is_text):
-        says = f"`{name}` would be {given.type}, and the contract wants {wanted.type}"
+    is_text = given.kind in _TEXT and wanted.kind in _TEXT and given.enum
+    if not (_is_of_type(given.kind, wanted.kind) or is_text):
+        says = f"`{name}` would be {given.kind}, and the contract wants {wanted.kind}"
         yield "type_misfit", says, "Add a cast, or correct the op.", Severity.ERROR
     yield from _same_unit(known, wanted)
 

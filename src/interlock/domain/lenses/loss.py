@@ -26,8 +26,9 @@ from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Program, Rename, Scalar, Unit
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.lenses.trace import Trace, traces
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.diff import interval, limits, shown
+from interlock.domain.schemas.field import Field
 from interlock.domain.schemas.scalars import double, equal_json, identity, misfit
 
 Direction = Literal["forward", "backward", "rollback"]
@@ -126,7 +127,7 @@ def _missing(given: Field, wanted: Field) -> Iterator[_Said]:
 
 def _domain(one: Field) -> tuple[Scalar, ...]:
     """Every value the field may have, when they can be listed."""
-    values: tuple[Scalar, ...] = one.enum or ((True, False) if one.type == "boolean" else ())
+    values: tuple[Scalar, ...] = one.enum or ((True, False) if one.kind == "boolean" else ())
     return (*values, None) if values and one.nullable and None not in values else values
 
 
@@ -175,7 +176,7 @@ def _names_null(program: Program) -> bool:
 
 def _by_rule(trace: Trace, given: Field) -> Iterator[_Said]:
     """One or more sentences for each op that is not exact, for a field whose values cannot be listed."""
-    is_whole = given.type == "integer"
+    is_whole = given.kind == "integer"
     for op in trace.ops:
         match op:
             case Unit():

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.diff import beyond, interval, limits, shown
+from interlock.domain.schemas.field import Field
 from interlock.domain.schemas.scalars import double, identity
 from interlock.kernel.finding import Finding, Severity
 
@@ -85,8 +86,8 @@ def _lacking(wanted: Field) -> Iterator[_Problem]:
 
 def _between(wanted: Field, given: Field) -> Iterator[_Problem]:
     name = wanted.name
-    if not (wanted.type == given.type or (wanted.type, given.type) == ("number", "integer")):
-        says = f"`{name}` is written as {given.type} and read as {wanted.type}"
+    if not (wanted.kind == given.kind or (wanted.kind, given.kind) == ("number", "integer")):
+        says = f"`{name}` is written as {given.kind} and read as {wanted.kind}"
         yield "type_changed", says, "Translate it with a cast in a lens.", Severity.ERROR
     if wanted.unit != given.unit:
         says = (

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from interlock.domain.schemas.contract import Contract, Field, Scalar
+from interlock.domain.schemas.contract import Contract
+from interlock.domain.schemas.field import Field, Scalar
 from interlock.domain.schemas.scalars import identity
 
 
@@ -68,9 +69,9 @@ def _content(older: Contract, newer: Contract) -> Iterator[Difference]:
 def _of_field(name: str, older: Field | None, newer: Field | None) -> Iterator[Difference]:
     if older is None and newer is not None:
         needed = "required" if newer.required else "optional"
-        yield Difference(DifferenceKind.FIELD_ADDED, name, f"`{name}` ({newer.type}, {needed}) is new")
+        yield Difference(DifferenceKind.FIELD_ADDED, name, f"`{name}` ({newer.kind}, {needed}) is new")
     elif newer is None and older is not None:
-        yield Difference(DifferenceKind.FIELD_REMOVED, name, f"`{name}` ({older.type}) is gone")
+        yield Difference(DifferenceKind.FIELD_REMOVED, name, f"`{name}` ({older.kind}) is gone")
     elif older is not None and newer is not None:
         yield from _type_and_unit(older, newer)
         yield from _enum(older, newer)
@@ -80,8 +81,8 @@ def _of_field(name: str, older: Field | None, newer: Field | None) -> Iterator[D
 
 def _type_and_unit(older: Field, newer: Field) -> Iterator[Difference]:
     name = older.name
-    if older.type != newer.type:
-        says = f"`{name}` was {older.type} and is {newer.type}"
+    if older.kind != newer.kind:
+        says = f"`{name}` was {older.kind} and is {newer.kind}"
         yield Difference(DifferenceKind.TYPE_CHANGED, name, says)
     if older.unit != newer.unit:
         says = f"`{name}` was in {older.unit or 'no stated unit'} and is in {newer.unit or 'no stated unit'}"

@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from interlock.domain.schemas.contract import Contract, Field, FieldType, Scalar
+from interlock.domain.schemas.contract import Contract, Object
+from interlock.domain.schemas.field import Field, Kind, Scalar, type_of
 from interlock.domain.schemas.scalars import double, fits_type, identity, misfit
 from interlock.kernel.finding import Finding, Severity
 from interlock.kernel.ident import NAME_PATTERN, did_you_mean, is_name
@@ -25,8 +26,8 @@ from interlock.kernel.ident import NAME_PATTERN, did_you_mean, is_name
 Path = tuple[str | int, ...]
 Locate = Callable[[Path], str]
 
-_FIELD_TYPES: tuple[FieldType, ...] = get_args(FieldType)
-_LOGICAL_TYPES: dict[str, FieldType] = {name: name for name in _FIELD_TYPES} | {"map": "object", "vector": "array"}
+_FIELD_TYPES: tuple[Kind, ...] = get_args(Kind)
+_LOGICAL_TYPES: dict[str, Kind] = {name: name for name in _FIELD_TYPES} | {"map": "object", "vector": "array"}
 _FIELD_CUSTOM = ("interlock:unit", "interlock:enum", "interlock:default", "interlock:nullable")
 _CONTRACT_CUSTOM = ("interlock:content", "interlock:owner")
 _BOUNDS_NOT_READ = ("exclusiveMinimum", "exclusiveMaximum")
@@ -74,8 +75,7 @@ def from_odcs(document: Mapping[str, Any], locate: Locate) -> tuple[Contract, li
     contract = Contract(
         name=name,
         version=_version(document, reading),
-        fields=_fields(document, reading),
-        is_open=_is_open(custom, reading),
+        objects=(Object(name, _fields(document, reading), _is_open(custom, reading)),),
         owner=_owner(document, custom),
         where=locate(()),
     )
@@ -191,7 +191,7 @@ def _field(block: Any, at: Path, reading: _Reading) -> Field | None:
     minimum, maximum = _bounds(block, at, reading)
     read = Field(
         name=name,
-        type=_type(block, name, at, reading),
+        type=type_of(_type(block, name, at, reading)),
         required=required,
         nullable=reading.flag(custom.get("interlock:nullable"), not required, "interlock:nullable", at),
         unit=_unit(custom, at, reading),
@@ -205,7 +205,7 @@ def _field(block: Any, at: Path, reading: _Reading) -> Field | None:
     return read
 
 
-def _type(block: Mapping[str, Any], name: str, at: Path, reading: _Reading) -> FieldType:
+def _type(block: Mapping[str, Any], name: str, at: Path, reading: _Reading) -> Kind:
     found = block.get("logicalType")
     if isinstance(found, str) and found in _LOGICAL_TYPES:
         if "properties" in block or "items" in block or found in ("map", "vector"):
@@ -277,8 +277,8 @@ def _bound(options: Mapping[str, Any], key: str, where: Path, reading: _Reading)
 def _check_values(one: Field, at: Path, reading: _Reading) -> None:
     """Enum values and the default must be values of the field."""
     for value in one.enum:
-        if value is not None and not fits_type(value, one.type):
-            says = f"the enum of `{one.name}` has {value!r}, which is no {one.type}"
+        if value is not None and not fits_type(value, one.kind):
+            says = f"the enum of `{one.name}` has {value!r}, which is no {one.kind}"
             reading.add("contract.enum_misfit", at, says, "Quote it if it is text; YAML reads NO and 1 otherwise.")
     for value in one.default:
         if reason := misfit(value, one):
@@ -316,7 +316,7 @@ def to_odcs(contract: Contract) -> dict[str, Any]:
 
 
 def _property(one: Field) -> dict[str, Any]:
-    block: dict[str, Any] = {"name": one.name, "logicalType": one.type, "required": one.required}
+    block: dict[str, Any] = {"name": one.name, "logicalType": one.kind, "required": one.required}
     if one.description:
         block["description"] = one.description
     bounds = {"minimum": one.minimum, "maximum": one.maximum}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from interlock.domain.schemas.contract import Field, FieldType, Scalar
+from interlock.domain.schemas.field import Field, Kind, Scalar
 
 _TEXT_TYPES = ("string", "date", "timestamp")
 
@@ -63,7 +63,7 @@ def equal_json(left: Any, right: Any) -> bool:
             return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
-def fits_type(value: Any, wanted: FieldType) -> bool:
+def fits_type(value: Any, wanted: Kind) -> bool:
     """Whether a non-null value is written as the field type demands; dates and timestamps are text in JSON."""
     found = json_type(value)
     if wanted in _TEXT_TYPES:
@@ -75,8 +75,8 @@ def misfit(value: Scalar, one: Field) -> str:
     """Why `value` is no value of the field, as the end of a sentence; empty when it is one."""
     if value is None:
         return "" if one.nullable else "is null, and null is not allowed"
-    if not fits_type(value, one.type):
-        return f"is {value!r}, which is no {one.type}"
+    if not fits_type(value, one.kind):
+        return f"is {value!r}, which is no {one.kind}"
     if one.enum and identity(value) not in {identity(v) for v in one.enum}:
         return f"is {value!r}, which the enum does not have"
     number = double(value)

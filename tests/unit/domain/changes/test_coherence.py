@@ -11,7 +11,8 @@ from interlock.domain.changes.request import Change, GateSpec, Move
 from interlock.domain.changes.workspace import Person, Workspace
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Rename
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import record
+from interlock.domain.schemas.field import STRING, Field
 
 
 def version(port: int, number: str) -> ServiceVersion:
@@ -31,8 +32,8 @@ WORKSPACE = Workspace(
         "idle": ModelSpec("idle", "1", {"1": ModelVersion()}),
     },
     contracts={
-        ("order", "1"): Contract("order", "1", (Field("a", "string"),)),
-        ("order", "2"): Contract("order", "2", (Field("b", "string"),)),
+        ("order", "1"): record("order", "1", (Field("a", STRING),)),
+        ("order", "2"): record("order", "2", (Field("b", STRING),)),
     },
     lenses=(LENS,),
     people={"alex": Person("alex"), "sam": Person("sam")},

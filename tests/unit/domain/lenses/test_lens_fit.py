@@ -9,26 +9,27 @@ import pytest
 from interlock.domain.lenses.check import fit
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Unit
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import Contract, record
+from interlock.domain.schemas.field import INTEGER, NUMBER, STRING, Field
 
-OLDER = Contract(
+OLDER = record(
     "flights",
     "1",
     (
-        Field("dep_delay", "integer", unit="min", nullable=True),
-        Field("carrier", "string", enum=("UA", "B6")),
-        Field("tailnum", "string"),
-        Field("hour", "string"),
+        Field("dep_delay", INTEGER, unit="min", nullable=True),
+        Field("carrier", STRING, enum=("UA", "B6")),
+        Field("tailnum", STRING),
+        Field("hour", STRING),
     ),
 )
-NEWER = Contract(
+NEWER = record(
     "flights",
     "2",
     (
-        Field("departure_delay", "integer", unit="s", nullable=True),
-        Field("carrier", "string", enum=("United", "JetBlue")),
-        Field("hour", "integer"),
-        Field("wind_speed", "number", nullable=True),
+        Field("departure_delay", INTEGER, unit="s", nullable=True),
+        Field("carrier", STRING, enum=("United", "JetBlue")),
+        Field("hour", INTEGER),
+        Field("wind_speed", NUMBER, nullable=True),
     ),
 )
 OPS: tuple[Op, ...] = (
@@ -99,34 +100,36 @@ def test_an_unknown_field_is_named_with_what_there_is() -> None:
 
 def narrowed(**change: object) -> Contract:
     first, *rest = NEWER.fields
-    return replace(NEWER, fields=(replace(first, **change), *rest))  # type: ignore[arg-type]  # fields of Field
+    return record(NEWER.name, NEWER.version, (replace(first, **change), *rest))  # type: ignore[arg-type]  # fields of Field
 
 
 def test_null_absence_and_bounds_must_be_allowed_by_the_newer_version() -> None:
     """What may arrive and is not declared is found; bounds are only warned of."""
-    optional = replace(OLDER, fields=(replace(OLDER.fields[0], required=False), *OLDER.fields[1:]))
+    optional = record(OLDER.name, OLDER.version, (replace(OLDER.fields[0], required=False), *OLDER.fields[1:]))
     assert codes(*OPS, newer=narrowed(nullable=False)) == ["lens.null_misfit"]
     assert codes(*OPS, older=optional) == ["lens.presence_misfit"]
     assert codes(*OPS, newer=narrowed(minimum=0)) == ["lens.bounds_misfit"]
-    bounded = replace(OLDER, fields=(replace(OLDER.fields[0], minimum=0, maximum=10), *OLDER.fields[1:]))
+    bounded = record(
+        OLDER.name, OLDER.version, (replace(OLDER.fields[0], minimum=0, maximum=10), *OLDER.fields[1:])
+    )
     assert codes(*OPS, older=bounded, newer=narrowed(minimum=0, maximum=600)) == []
 
 
 def test_what_cannot_be_checked_is_a_warning() -> None:
     """A factor between units that the table does not have, and a mapped value that never occurs."""
-    older = replace(OLDER, fields=(replace(OLDER.fields[0], unit="fortnight"), *OLDER.fields[1:]))
+    older = record(OLDER.name, OLDER.version, (replace(OLDER.fields[0], unit="fortnight"), *OLDER.fields[1:]))
     stray = Map("carrier", (("UA", "United"), ("B6", "JetBlue"), ("DL", "United")))
     assert codes(*OPS, older=older) == ["lens.unit_unknown"]
     assert codes(*instead(2, stray)) == ["lens.map_stray"]
-    steps = Contract("c", "1", (Field("a", "integer"),)), Contract("c", "2", (Field("a", "integer", unit="s"),))
+    steps = record("c", "1", (Field("a", INTEGER),)), record("c", "2", (Field("a", INTEGER, unit="s"),))
     assert codes(Map("a", ((1, 60),)), older=steps[0], newer=steps[1]) == ["lens.unit_unknown"]
     assert codes(Unit("a", 60, integer=True), older=steps[0], newer=steps[1]) == ["lens.unit_unknown"]
 
 
 def test_temperatures_are_checked_with_their_offset() -> None:
     """Celsius to Fahrenheit is 9/5 plus 32, and nothing else."""
-    older = Contract("w", "1", (Field("t", "number", unit="Cel"),))
-    newer = Contract("w", "2", (Field("t", "number", unit="[degF]"),))
+    older = record("w", "1", (Field("t", NUMBER, unit="Cel"),))
+    newer = record("w", "2", (Field("t", NUMBER, unit="[degF]"),))
     assert codes(Unit("t", 9, 5, 32.0), older=older, newer=newer) == []
     assert codes(Unit("t", 9, 5), older=older, newer=newer) == ["lens.unit_misfit"]
     steps = (Unit("t", 1, 1, 273.15), Unit("t", 9, 5, -459.67))

@@ -8,7 +8,8 @@ from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.loss import LensLoss, counted, loss
 from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Unit
 from interlock.domain.lenses.path import LensMissing, lens_path
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import record
+from interlock.domain.schemas.field import ARRAY, BOOLEAN, INTEGER, NUMBER, STRING, Field
 
 LENS = Lens(
     "flights",
@@ -22,24 +23,24 @@ LENS = Lens(
         Add("wind_speed", None),
     ),
 )
-OLDER = Contract(
+OLDER = record(
     "flights",
     "1",
     (
-        Field("dep_delay", "integer", unit="min"),
-        Field("carrier", "string", enum=("UA", "B6")),
-        Field("tailnum", "string"),
-        Field("note", "string"),
+        Field("dep_delay", INTEGER, unit="min"),
+        Field("carrier", STRING, enum=("UA", "B6")),
+        Field("tailnum", STRING),
+        Field("note", STRING),
     ),
 )
-NEWER = Contract(
+NEWER = record(
     "flights",
     "2",
     (
-        Field("departure_delay", "integer", unit="s"),
-        Field("carrier", "string", enum=("United", "JetBlue", "Delta")),
-        Field("wind_speed", "number", nullable=True),
-        Field("note", "string"),
+        Field("departure_delay", INTEGER, unit="s"),
+        Field("carrier", STRING, enum=("United", "JetBlue", "Delta")),
+        Field("wind_speed", NUMBER, nullable=True),
+        Field("note", STRING),
     ),
 )
 
@@ -98,49 +99,49 @@ def test_rollback_is_told_in_sentences_for_the_plan() -> None:
 def test_a_renaming_lens_costs_nothing() -> None:
     """Names alone are free in both directions."""
     lens = Lens("c", "1", "2", (Rename("a", "b"),))
-    told = loss(lens, Contract("c", "1", (Field("a", "array"),)), Contract("c", "2", (Field("b", "array"),)))
+    told = loss(lens, record("c", "1", (Field("a", ARRAY),)), record("c", "2", (Field("b", ARRAY),)))
     assert told.is_rollback_exact
     assert {line.effect for line in told.lines} == {"exact"}
 
 
-A = Field("a", "string")
+A = Field("a", STRING)
 ONE_FIELD: list[tuple[Op, Field, Field, list[str]]] = [
-    (Cast("a", "string", "integer"), A, Field("a", "integer"), ["rejected", "lost"]),
-    (Cast("a", "integer", "string"), Field("a", "integer"), A, ["exact"]),
-    (Cast("a", "number", "integer"), Field("a", "number"), Field("a", "integer"), ["rejected"]),
-    (Cast("a", "boolean", "string"), Field("a", "boolean"), A, ["exact"]),
-    (Cast("a", "string", "integer"), Field("a", "string", enum=("1", "07")), Field("a", "integer"), ["lost"]),
-    (Unit("a", 9, 5, 32.0), Field("a", "number"), Field("a", "number"), ["recomputed"]),
-    (Unit("a", 1), Field("a", "number"), Field("a", "number"), ["exact"]),
-    (Unit("a", 60, integer=True), Field("a", "number"), Field("a", "integer"), ["lost"]),
-    (Unit("a", 1, 1, 0.5, True), Field("a", "integer"), Field("a", "integer"), ["lost"]),
-    (Unit("a", 60), Field("a", "number", maximum=2), Field("a", "number", maximum=100), ["recomputed", "rejected"]),
+    (Cast("a", "string", "integer"), A, Field("a", INTEGER), ["rejected", "lost"]),
+    (Cast("a", "integer", "string"), Field("a", INTEGER), A, ["exact"]),
+    (Cast("a", "number", "integer"), Field("a", NUMBER), Field("a", INTEGER), ["rejected"]),
+    (Cast("a", "boolean", "string"), Field("a", BOOLEAN), A, ["exact"]),
+    (Cast("a", "string", "integer"), Field("a", STRING, enum=("1", "07")), Field("a", INTEGER), ["lost"]),
+    (Unit("a", 9, 5, 32.0), Field("a", NUMBER), Field("a", NUMBER), ["recomputed"]),
+    (Unit("a", 1), Field("a", NUMBER), Field("a", NUMBER), ["exact"]),
+    (Unit("a", 60, integer=True), Field("a", NUMBER), Field("a", INTEGER), ["lost"]),
+    (Unit("a", 1, 1, 0.5, True), Field("a", INTEGER), Field("a", INTEGER), ["lost"]),
+    (Unit("a", 60), Field("a", NUMBER, maximum=2), Field("a", NUMBER, maximum=100), ["recomputed", "rejected"]),
     (Map("a", (("x", "y"),)), A, A, ["rejected"]),
     (Map("a", (("x", "y"),), ("z",)), A, A, ["lost"]),
     (Map("a", (("x", "y"), ("z", "y"))), A, A, ["rejected", "lost"]),
-    (Map("a", (("x", "y"), ("z", "y"))), Field("a", "string", enum=("x", "z")), A, ["lost"]),
+    (Map("a", (("x", "y"), ("z", "y"))), Field("a", STRING, enum=("x", "z")), A, ["lost"]),
     (
         Map("a", (("x", None),)),
-        Field("a", "string", nullable=True, enum=("x",)),
-        Field("a", "string", nullable=True),
+        Field("a", STRING, nullable=True, enum=("x",)),
+        Field("a", STRING, nullable=True),
         ["lost"],
     ),
     (
         Map("a", (("x", None),)),
-        Field("a", "string", nullable=True),
-        Field("a", "string", nullable=True),
+        Field("a", STRING, nullable=True),
+        Field("a", STRING, nullable=True),
         ["rejected", "lost"],
     ),
-    (Rename("a", "a"), Field("a", "string", nullable=True), A, ["rejected"]),
-    (Rename("a", "a"), Field("a", "string", required=False), A, ["rejected"]),
-    (Rename("a", "a"), A, Field("a", "string", enum=("x",)), ["rejected"]),
+    (Rename("a", "a"), Field("a", STRING, nullable=True), A, ["rejected"]),
+    (Rename("a", "a"), Field("a", STRING, required=False), A, ["rejected"]),
+    (Rename("a", "a"), A, Field("a", STRING, enum=("x",)), ["rejected"]),
 ]
 
 
 @pytest.mark.parametrize(("op", "older", "newer", "expected"), ONE_FIELD)
 def test_one_op_on_one_field(op: Op, older: Field, newer: Field, expected: list[str]) -> None:
     """Listed values are tried one by one, others are judged by rule."""
-    told = loss(Lens("c", "1", "2", (op,)), Contract("c", "1", (older,)), Contract("c", "2", (newer,)))
+    told = loss(Lens("c", "1", "2", (op,)), record("c", "1", (older,)), record("c", "2", (newer,)))
     assert [line.effect for line in told.of("forward")] == expected
 
 

@@ -8,23 +8,24 @@ from typing import Any
 import pytest
 
 from interlock.domain.schemas.compatibility import compatibility, reads
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import Contract, record
 from interlock.domain.schemas.diff import differences
+from interlock.domain.schemas.field import INTEGER, STRING, Field
 
-DELAY = Field("delay", "integer", unit="min", minimum=0, maximum=100)
-CARRIER = Field("carrier", "string", enum=("UA", "B6"))
+DELAY = Field("delay", INTEGER, unit="min", minimum=0, maximum=100)
+CARRIER = Field("carrier", STRING, enum=("UA", "B6"))
 
 
 def contract(version: str, *fields: Field, is_open: bool = True) -> Contract:
-    return Contract("flights", version, fields, is_open)
+    return record("flights", version, fields, is_open)
 
 
 # change of one field -> (difference codes, backward holds, forward holds)
 CHANGES: dict[str, tuple[Field, dict[str, Any], list[str], bool, bool]] = {
     "nothing": (DELAY, {}, [], True, True),
     "description": (DELAY, {"description": "late"}, [], True, True),
-    "integer to number": (DELAY, {"type": "number"}, ["type.changed"], True, False),
-    "integer to string": (DELAY, {"type": "string"}, ["type.changed"], False, False),
+    "integer to number": (DELAY, {"type": NUMBER}, ["type.changed"], True, False),
+    "integer to string": (DELAY, {"type": STRING}, ["type.changed"], False, False),
     "other unit": (DELAY, {"unit": "s"}, ["unit.changed"], False, False),
     "unit forgotten": (DELAY, {"unit": ""}, ["unit.changed"], False, False),
     "enum widened": (CARRIER, {"enum": ("UA", "B6", "DL")}, ["enum.widened"], True, False),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import Contract, record
+from interlock.domain.schemas.field import INTEGER, STRING, Field, type_of
 from interlock.domain.schemas.odcs import from_odcs, to_odcs
 
 
@@ -48,12 +49,12 @@ def test_a_document_is_read_with_units_enums_defaults_and_bounds() -> None:
         document(delay, carrier, team={"name": "ops"}, customProperties=custom(content="closed")), locate
     )
     assert findings == []
-    assert contract == Contract(
+    assert contract == record(
         "flight-features",
         "1",
         (
-            Field("dep_delay", "integer", True, False, "min", (), (0,), -60.0, 3000.0, "Minutes late"),
-            Field("carrier", "string", required=False, nullable=True, enum=("UA", "B6")),
+            Field("dep_delay", INTEGER, True, False, "min", (), (0,), -60.0, 3000.0, "Minutes late"),
+            Field("carrier", STRING, required=False, nullable=True, enum=("UA", "B6")),
         ),
         is_open=False,
         owner="ops",
@@ -154,7 +155,7 @@ def fields(draw: st.DrawFn, name: str) -> Field:
     allowed = [*enum, *([None] if nullable else [])]
     return Field(
         name,
-        kind,  # type: ignore[arg-type]  # one of the field types
+        type_of(kind),
         required=draw(st.booleans()),
         nullable=nullable,
         unit=draw(st.sampled_from(("", "min", "m/s"))),
@@ -170,7 +171,7 @@ def fields(draw: st.DrawFn, name: str) -> Field:
 def contracts(draw: st.DrawFn) -> Contract:
     names = draw(st.lists(st.text(min_size=1, max_size=4), max_size=4, unique=True))
     read = tuple(draw(fields(name)) for name in names)
-    return Contract("flights", draw(st.sampled_from(("1", "2.0"))), read, draw(st.booleans()), draw(text))
+    return record("flights", draw(st.sampled_from(("1", "2.0"))), read, draw(st.booleans()), draw(text))
 
 
 @given(contracts())

@@ -13,7 +13,8 @@ from interlock.domain.checks.measures.drift import drift, skew
 from interlock.domain.checks.measures.integrity import integrity
 from interlock.domain.checks.measures.presence import Expected, availability, expected_of
 from interlock.domain.checks.measures.robustness import nudged, robustness
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import record
+from interlock.domain.schemas.field import NUMBER, Field
 
 CHANCE = random.Random(11)
 NAN = float("nan")
@@ -82,8 +83,8 @@ def test_missing_columns_and_nulls_are_named() -> None:
 
 def test_a_contract_says_what_must_be_available() -> None:
     """Required fields must be there, nullable ones may be null, optional ones may be away."""
-    fields = (Field("a", "number"), Field("b", "number", nullable=True), Field("c", "number", required=False))
-    measured = availability([{"a": 1, "b": None}], expected_of(Contract("features", "1", fields)))
+    fields = (Field("a", NUMBER), Field("b", NUMBER, nullable=True), Field("c", NUMBER, required=False))
+    measured = availability([{"a": 1, "b": None}], expected_of(record("features", "1", fields)))
     assert {p.name: p.verdict.kind for p in measured.parts} == {"a": "pass", "b": "pass"}
 
 
