@@ -10,7 +10,7 @@ import pytest
 from interlock.domain.schemas.compatibility import compatibility, reads
 from interlock.domain.schemas.contract import Contract, record
 from interlock.domain.schemas.diff import differences
-from interlock.domain.schemas.field import INTEGER, STRING, Field
+from interlock.domain.schemas.field import INTEGER, NUMBER, STRING, Field
 
 DELAY = Field("delay", INTEGER, unit="min", minimum=0, maximum=100)
 CARRIER = Field("carrier", STRING, enum=("UA", "B6"))
