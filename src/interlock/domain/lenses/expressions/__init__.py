@@ -1,0 +1,1 @@
+"""A small, total expression language that means the same on every engine."""
