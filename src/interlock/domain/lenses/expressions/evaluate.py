@@ -22,6 +22,8 @@ Row = Mapping[str, Any]
 Evaluate = Callable[[Row], Any]
 
 EXACT_LIMIT = 2**53
+LARGEST, SMALLEST = 1e150, 1e-150
+"""Between these no single operation leaves the range of doubles, where engines raise, wrap or round differently."""
 INTEGER_TEXT = re.compile(r"[+-]?[0-9]{1,15}")
 DECIMAL_TEXT = re.compile(r"[+-]?[0-9]{1,38}(\.[0-9]{1,38})?")
 DATE_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -185,19 +187,35 @@ def _whole(value: Any) -> int | None:
 
 
 def _exactly(change: Callable[..., Any]) -> Callable[..., Any]:
-    """Arithmetic over operands that are below 2**53 when they are integers."""
+    """Arithmetic over operands that are below 2**53 when they are integers, and within the magnitudes of `settled`
+    when they are floats.
+    """
 
     def run(*values: Any) -> Any:
         if any(isinstance(v, int) and abs(v) >= EXACT_LIMIT for v in values):
             return None
         if isinstance(values[0], Exact):
             return change(*values, context=_WIDE)
-        try:
-            return change(*values)
-        except OverflowError:
-            return None
+        if isinstance(values[0], float):
+            return _in_floats(change, values)
+        return change(*values)
 
     return run
+
+
+def _in_floats(change: Callable[..., Any], values: tuple[float, ...]) -> float | None:
+    within = [settled(v) for v in values]
+    if None in within:
+        return None
+    result = change(*within)
+    return None if result is None else settled(result)
+
+
+def settled(value: float) -> float | None:
+    """A float within the magnitudes that arithmetic has: None beyond LARGEST, 0 below SMALLEST."""
+    if abs(value) > LARGEST:
+        return None
+    return 0.0 if abs(value) < SMALLEST else value
 
 
 def _add(a: Any, b: Any, context: Context | None = None) -> Any:
@@ -338,7 +356,7 @@ _FUNCTIONS: Mapping[Name, Callable[..., Any]] = {
     "mul": _exactly(_mul),
     "neg": _exactly(_neg),
     "abs": _exactly(_abs),
-    "div": _div,
+    "div": _exactly(_div),
     "idiv": _exactly(_idiv),
     "mod": _exactly(_mod),
     "eq": operator.eq,

@@ -4,7 +4,8 @@ What every engine computes (measured where engines disagree, see docs/decisions)
 - Every expression has a value or NULL; nothing raises. A field that must not be NULL rejects the record instead.
 - Integers are exact while they are below 2**53 in size; an operation on or to a larger one gives NULL. Columns that
   are only passed on keep any integer.
-- Floats are IEEE 754 doubles and finite; NaN and infinities are NULL, also where a column brings them.
+- Floats are IEEE 754 doubles and finite; NaN and infinities are NULL, also where a column brings them. Arithmetic
+  has magnitudes from 1e-150 to 1e150: larger ones are NULL, smaller ones are 0.
 - Decimals are exact, of a precision and scale that each operation fixes (at most 38 digits).
 - Text is Unicode code points. Zoned timestamps are instants in microseconds; others are wall-clock time.
 - Conditions have three values: true, false, NULL.

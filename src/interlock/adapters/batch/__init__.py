@@ -1,0 +1,1 @@
+"""Lenses over whole tables, run by the engines that Ibis speaks to."""

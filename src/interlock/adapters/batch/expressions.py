@@ -1,0 +1,421 @@
+"""Expressions of the lens language as Ibis expressions: the same value on every engine, or a refusal at plan time.
+
+Where an engine would raise, wrap or round differently, operands become NULL before they meet: CASE branches are no
+protection, since engines may evaluate them for every row.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any, Literal
+
+from interlock.domain.lenses.expressions.evaluate import EXACT_LIMIT, LARGEST, SMALLEST
+from interlock.domain.lenses.expressions.nodes import Call, Column, Constant, Expr, ExprType, Name
+from interlock.domain.schemas.field import Bool, Date, Decimal, Float, Int, String, Timestamp
+from interlock.kernel.errors import Refused
+
+Engine = Literal["duckdb", "postgres", "sqlite"]
+Value = Any
+"""An Ibis value; Ibis' own types say little to a type checker."""
+
+MAX_DOUBLE = 1.7976931348623157e308
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+"""Days from 1970-01-01 to 0001-01-01 and to 9999-12-31."""
+
+
+class EngineRefuses(Refused):
+    """The engine cannot compute the expression exactly, so it is not used for it."""
+
+    code = "lens.engine_refuses"
+
+
+_NOT_ON: Mapping[Engine, frozenset[str]] = {
+    "duckdb": frozenset(("date_in", "hour_in")),
+    "postgres": frozenset(("date_in", "hour_in")),
+    "sqlite": frozenset(
+        ("split_part", "to_decimal", "date_in", "hour_in", "epoch_us", "from_epoch_us", "add_days", "days_between")
+    ),
+}
+
+
+def lacks(expr: Expr, engine: Engine) -> tuple[str, ...]:
+    """What of `expr` the engine cannot compute exactly; empty when it can compute all of it."""
+    found = set(_lacks(expr, engine))
+    return tuple(sorted(found))
+
+
+def _lacks(expr: Expr, engine: Engine) -> list[str]:
+    here = ["decimals"] if engine == "sqlite" and isinstance(expr.type, Decimal) else []
+    if isinstance(expr, Call):
+        here += [expr.function] if expr.function in _NOT_ON[engine] else []
+        for arg in expr.args:
+            here += _lacks(arg, engine)
+    return here
+
+
+def with_columns(table: Value, wanted: Mapping[str, Expr], engine: Engine) -> Value:
+    """`table` with a column more for each of `wanted`. EngineRefuses when the engine cannot.
+
+    Every call is computed once, in a stage of its own depth: written out, an expression whose guards name their
+    operand twice would double in size at each level.
+    """
+    for expr in wanted.values():
+        if missing := lacks(expr, engine):
+            raise EngineRefuses(
+                f"{engine} cannot compute {', '.join(missing)} exactly", remedy="Use another engine for this lens."
+            )
+    levels: dict[Call, int] = {}
+    for expr in wanted.values():
+        _level(expr, levels)
+    names: dict[Expr, str] = {expr: f"_interlock_{n}" for n, expr in enumerate(levels)}
+    emitter = _Emitter(names, engine)
+    for level in range(1, max(levels.values(), default=0) + 1):
+        emitter.table = table
+        stage = {names[e]: emitter.emit_call(e) for e, at in levels.items() if at == level}
+        table = table.mutate(**stage).view()
+    emitter.table = table
+    whole = table.mutate(**{name: emitter.emit(expr) for name, expr in wanted.items()})
+    return whole.drop(*names.values()) if names else whole
+
+
+def prepare_sqlite(connection: Any) -> None:
+    """Gives a connection of the sqlite3 module the functions that Ibis' SQL for SQLite calls."""
+
+    def searched(text: str | None, pattern: str) -> bool | None:
+        return None if text is None else re.search(pattern, text, re.ASCII) is not None
+
+    def floor(value: float | None) -> float | None:
+        return None if value is None else float(math.floor(value))
+
+    def ceil(value: float | None) -> float | None:
+        return None if value is None else float(math.ceil(value))
+
+    connection.create_function("_IBIS_REGEX_SEARCH", 2, searched, deterministic=True)
+    connection.create_function("floor", 1, floor, deterministic=True)
+    connection.create_function("ceil", 1, ceil, deterministic=True)
+
+
+def _level(expr: Expr, levels: dict[Call, int]) -> int:
+    """How many stages `expr` needs before it is there."""
+    if not isinstance(expr, Call):
+        return 0
+    if expr not in levels:
+        levels[expr] = 1 + max((_level(a, levels) for a in expr.args), default=0)
+    return levels[expr]
+
+
+class _Emitter:
+    def __init__(self, names: Mapping[Expr, str], engine: Engine) -> None:
+        import ibis
+
+        self._ibis = ibis
+        self._names = names
+        self._engine = engine
+        self.table: Value = None
+
+    def emit(self, expr: Expr) -> Value:
+        match expr:
+            case Column(name, type=one):
+                return self._column(self.table[name], one)
+            case Constant(value, type=one):
+                return self._constant(value, one)
+            case Call():
+                return self.table[self._names[expr]]
+
+    def emit_call(self, expr: Call) -> Value:
+        """The call over its arguments, which earlier stages have computed."""
+        emitted = [self.emit(a) for a in expr.args]
+        match expr.function:
+            case "case":
+                return reduce(
+                    lambda rest, branch: branch[0].ifelse(branch[1], rest),
+                    reversed(list(zip(emitted[:-1:2], emitted[1:-1:2], strict=True))),
+                    emitted[-1],
+                )
+            case "coalesce":
+                return self._ibis.coalesce(*emitted)
+            case function:
+                literals = [a.value if isinstance(a, Constant) else None for a in expr.args]
+                return self._call(function, emitted, literals, [a.type for a in expr.args], expr.type)
+
+    def _column(self, column: Value, one: ExprType) -> Value:
+        if isinstance(one, Float):
+            column = column.cast("float64")
+            return self._only(column.between(self._double(-MAX_DOUBLE), self._double(MAX_DOUBLE)), column)
+        return column
+
+    def _constant(self, value: Any, one: ExprType) -> Value:
+        kind = _ibis_type(one)
+        if value is None:
+            return self._ibis.null(kind)
+        match one:
+            case Float():
+                return self._double(value)
+            case Decimal() | Date():
+                return self._ibis.literal(value).cast(kind)
+            case _:
+                return self._ibis.literal(value, kind)
+
+    def _double(self, value: float) -> Value:
+        """Bare float literals are decimals to some engines, so they are written as text and cast."""
+        return self._ibis.literal(repr(float(value))).cast("float64")
+
+    def _only(self, condition: Value, value: Value) -> Value:
+        return condition.ifelse(value, self._ibis.null(value.type()))
+
+    def _call(
+        self, function: Name, args: list[Value], literals: list[Any], types: list[ExprType], result: ExprType
+    ) -> Value:
+        if function in _ARITHMETIC:
+            return self._arithmetic(function, args, types[0], result)
+        if function in _PLAIN:
+            return _PLAIN[function](*args)
+        special: Callable[..., Value] = getattr(self, f"_{function}")
+        return special(args, literals, types, result)
+
+    # ---- numbers
+
+    def _arithmetic(self, function: Name, args: list[Value], one: ExprType, result: ExprType) -> Value:
+        change = _ARITHMETIC[function]
+        match one:
+            case Int():
+                return self._whole(change(*self._that_fit(function, [self._whole(a) for a in args])))
+            case Float():
+                return self._settled(change(*(self._settled(a) for a in args)))
+            case _:
+                return change(*args).cast(_ibis_type(result))
+
+    def _that_fit(self, function: Name, args: list[Value]) -> list[Value]:
+        """Factors become NULL when their product would leave 64 bits; as doubles they cannot raise."""
+        if function != "mul":
+            return args
+        a, b = args
+        product = a.cast("float64") * b.cast("float64")
+        return [self._only(product.abs() < self._double(EXACT_LIMIT), a), b]
+
+    def _whole(self, value: Value) -> Value:
+        """`value`, or NULL from 2**53 on. Compared as it is: the limit is a 64-bit integer everywhere."""
+        limit = self._ibis.literal(EXACT_LIMIT, "int64")
+        return self._only((value < limit) & (value > -limit), value)
+
+    def _settled(self, value: Value) -> Value:
+        size = value.abs()
+        within = self._only(size <= self._double(LARGEST), value)
+        return (size < self._double(SMALLEST)).ifelse(self._double(0.0), within)
+
+    def _div(self, args: list[Value], *_: Any) -> Value:
+        a, b = (self._settled(x) for x in args)
+        return self._settled(a / b.nullif(self._double(0.0)))
+
+    def _idiv(self, args: list[Value], *_: Any) -> Value:
+        """From absolute values, since engines round towards zero or down."""
+        a, b = (self._whole(x) for x in args)
+        zero = self._ibis.literal(0, "int64")
+        size = (a.abs() - self._rest(a, b)).cast("float64") / b.abs().nullif(zero).cast("float64")
+        size = size.cast("int64")
+        return ((a < zero) == (b < zero)).ifelse(size, -size)
+
+    def _mod(self, args: list[Value], *_: Any) -> Value:
+        a, b = (self._whole(x) for x in args)
+        rest = self._rest(a, b)
+        return (a < self._ibis.literal(0, "int64")).ifelse(-rest, rest)
+
+    def _rest(self, a: Value, b: Value) -> Value:
+        return a.abs() % b.abs().nullif(self._ibis.literal(0, "int64"))
+
+    def _within(self, value: Value) -> Value:
+        limit = self._double(EXACT_LIMIT)
+        return self._only((value < limit) & (value > -limit), value)
+
+    def _floor(self, args: list[Value], *_: Any) -> Value:
+        return self._within(args[0]).floor().cast("int64")
+
+    def _ceil(self, args: list[Value], *_: Any) -> Value:
+        return self._within(args[0]).ceil().cast("int64")
+
+    def _trunc(self, args: list[Value], *_: Any) -> Value:
+        value = self._within(args[0])
+        return (value < self._double(0)).ifelse(value.ceil().cast("int64"), value.floor().cast("int64"))
+
+    def _round_half_even(self, args: list[Value], *_: Any) -> Value:
+        value = self._within(args[0])
+        low = value.floor().cast("float64")
+        rest = value - low
+        is_odd = (low / self._double(2)).floor().cast("float64") * self._double(2) != low
+        half = self._double(0.5)
+        goes_up = (rest > half) | ((rest == half) & is_odd)
+        return goes_up.ifelse(low + self._double(1), low).cast("int64")
+
+    # ---- casts
+
+    def _to_float(self, args: list[Value], _: Any, types: list[ExprType], __: Any) -> Value:
+        value = self._whole(args[0]) if isinstance(types[0], Int) else args[0]
+        return value.cast("float64")
+
+    def _to_int(self, args: list[Value], _: Any, types: list[ExprType], __: Any) -> Value:
+        if isinstance(types[0], Bool):
+            one, none = self._ibis.literal(1, "int64"), self._ibis.literal(0, "int64")
+            return self._only(args[0].notnull(), args[0].ifelse(one, none))
+        return self._only(self._full_match(args[0], "[+-]?[0-9]{1,15}"), args[0]).cast("int64")
+
+    def _to_text(self, args: list[Value], _: Any, types: list[ExprType], __: Any) -> Value:
+        if isinstance(types[0], Bool):
+            yes, no = self._ibis.literal("true"), self._ibis.literal("false")
+            return self._only(args[0].notnull(), args[0].ifelse(yes, no))
+        if isinstance(types[0], Int):
+            return self._whole(args[0]).cast("string")
+        return args[0].cast("string")
+
+    def _to_bool(self, args: list[Value], *_: Any) -> Value:
+        yes, no = (self._ibis.literal(word) for word in ("true", "false"))
+        is_no = (args[0] == no).ifelse(self._ibis.literal(False), self._ibis.null("boolean"))
+        return (args[0] == yes).ifelse(self._ibis.literal(True), is_no)
+
+    def _to_decimal(self, args: list[Value], _: Any, types: list[ExprType], result: Decimal) -> Value:
+        whole, scale = result.precision - result.scale, result.scale
+        text = args[0] if isinstance(types[0], String) else args[0].cast("string")
+        # at most so many digits that matter before and behind the point, so that nothing is rounded or too large
+        head = f"0*[0-9]{{1,{whole}}}" if whole else "0+"
+        tail = rf"(\.[0-9]{{0,{scale}}}0*)?"
+        fits = self._full_match(text, f"[+-]?{head}{tail}") & self._full_match(
+            text, r"[+-]?[0-9]{1,38}(\.[0-9]{1,38})?"
+        )
+        return self._only(fits, text).cast(_ibis_type(result))
+
+    def _to_date(self, args: list[Value], *_: Any) -> Value:
+        """A calendar is checked before the cast, which would raise on some engines."""
+        text = self._only(self._full_match(args[0], "[0-9]{4}-[0-9]{2}-[0-9]{2}"), args[0])
+        year, month, day = (text.substr(start, n).cast("int64") for start, n in ((0, 4), (5, 2), (8, 2)))
+        is_leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+        february = is_leap.ifelse(self._ibis.literal(29, "int64"), self._ibis.literal(28, "int64"))
+        short = month.isin([4, 6, 9, 11]).ifelse(self._ibis.literal(30, "int64"), self._ibis.literal(31, "int64"))
+        last = (month == 2).ifelse(february, short)
+        fits = (year >= 1) & month.between(1, 12) & (day >= 1) & (day <= last)
+        return self._only(fits, text).cast("date")
+
+    # ---- text
+
+    def _concat(self, args: list[Value], *_: Any) -> Value:
+        a, b = args
+        return self._only(a.notnull() & b.notnull(), a + b)
+
+    def _upper(self, args: list[Value], *_: Any) -> Value:
+        return self._letters(args[0], "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "upper")
+
+    def _lower(self, args: list[Value], *_: Any) -> Value:
+        return self._letters(args[0], "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", "lower")
+
+    def _letters(self, text: Value, before: str, after: str, plain: str) -> Value:
+        """ASCII letters alone; SQLite's own functions do just that."""
+        return getattr(text, plain)() if self._engine == "sqlite" else text.translate(before, after)
+
+    def _substring(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
+        return args[0].substr(literals[1] - 1, literals[2])
+
+    def _replace(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
+        return args[0].replace(literals[1], literals[2])
+
+    def _split_part(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
+        part = args[0].split(literals[1])[literals[2] - 1]
+        return self._only(args[0].notnull(), self._ibis.coalesce(part, self._ibis.literal("")))
+
+    def _lpad(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
+        length, fill = literals[1], literals[2]
+        padded = self._ibis.literal(fill * length) + args[0]
+        is_long = args[0].length() >= length
+        return is_long.ifelse(args[0].substr(0, length), padded.right(length))
+
+    def _starts_with(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
+        """By comparison: engines that make a LIKE of it ignore case or heed wildcards."""
+        return args[0].substr(0, len(literals[1])) == literals[1]
+
+    def _ends_with(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
+        return args[0].right(len(literals[1])) == literals[1]
+
+    def _contains(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
+        return args[0].find(literals[1]) >= 0
+
+    def _matches(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
+        return self._full_match(args[0], literals[1])
+
+    def _full_match(self, text: Value, pattern: str) -> Value:
+        end = {"duckdb": r"\z", "postgres": r"\Z", "sqlite": r"\Z"}[self._engine]
+        return self._only(text.notnull(), text.re_search(rf"\A(?:{_ascii(pattern)}){end}"))
+
+    # ---- time
+
+    def _add_days(self, args: list[Value], *_: Any) -> Value:
+        day, days = args
+        since = self._days(day) + self._whole(days)
+        fits = since.between(FIRST_DAY, LAST_DAY)
+        # to engines a day and an interval make a timestamp, though Ibis calls it a date
+        moved = self._only(fits, day) + self._only(fits, days).as_interval("D")
+        return moved.cast("timestamp").cast("date")
+
+    def _days_between(self, args: list[Value], *_: Any) -> Value:
+        return self._days(args[1]) - self._days(args[0])
+
+    def _days(self, day: Value) -> Value:
+        return day.delta(self._ibis.literal("1970-01-01").cast("date"), unit="day").cast("int64")
+
+    def _epoch_us(self, args: list[Value], *_: Any) -> Value:
+        seconds = args[0].truncate("s")
+        return seconds.epoch_seconds().cast("int64") * 1_000_000 + args[0].microsecond().cast("int64")
+
+    def _from_epoch_us(self, args: list[Value], *_: Any) -> Value:
+        low, high = FIRST_DAY * 86_400_000_000, (LAST_DAY + 1) * 86_400_000_000 - 1
+        return self._only(args[0].between(low, high), args[0]).as_timestamp("us")
+
+
+def _ascii(pattern: str) -> str:
+    """Classes such as \\d mean ASCII alone in every engine."""
+    classes = {"\\d": "[0-9]", "\\w": "[A-Za-z0-9_]", "\\s": "[ \\t\\n\\r\\f\\x0b]"}
+    return re.sub(r"\\.", lambda found: classes.get(found[0], found[0]), pattern)
+
+
+def _ibis_type(one: ExprType) -> str:
+    match one:
+        case Bool():
+            return "boolean"
+        case Int():
+            return "int64"
+        case Float():
+            return "float64"
+        case Decimal(precision, scale):
+            return f"decimal({precision}, {scale})"
+        case String():
+            return "string"
+        case Date():
+            return "date"
+        case Timestamp(is_zoned=is_zoned):
+            return "timestamp('UTC')" if is_zoned else "timestamp"
+
+
+_ARITHMETIC: Mapping[str, Callable[..., Value]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "neg": lambda a: -a,
+    "abs": lambda a: a.abs(),
+}
+_PLAIN: Mapping[str, Callable[..., Value]] = {
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: a >= b,
+    "and": lambda a, b: a & b,
+    "or": lambda a, b: a | b,
+    "not": lambda a: ~a,
+    "is_null": lambda a: a.isnull(),
+    "nullif": lambda a, b: a.nullif(b),
+    "trim": lambda a: a.strip(),
+    "length": lambda a: a.length().cast("int64"),
+    "year": lambda a: a.year().cast("int64"),
+    "month": lambda a: a.month().cast("int64"),
+    "day": lambda a: a.day().cast("int64"),
+}
