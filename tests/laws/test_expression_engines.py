@@ -54,13 +54,16 @@ def engine(request: pytest.FixtureRequest) -> Iterator[tuple[Engine, Ask]]:
     match request.param:
         case "postgres":
             with embedded_postgres() as url:
-                yield "postgres", asking(sa.create_engine(url))
+                database = sa.create_engine(url)
+                yield "postgres", asking(database)
+                database.dispose()
         case "duckdb":
             yield "duckdb", ask_duckdb
         case _:
             database = sa.create_engine("sqlite://")
             sa.event.listen(database, "connect", lambda raw, _: prepare_sqlite(raw))
             yield "sqlite", asking(database)
+            database.dispose()
 
 
 def asking(database: sa.Engine) -> Ask:
@@ -73,12 +76,8 @@ def asking(database: sa.Engine) -> Ask:
             table.drop(tx, checkfirst=True)
             table.create(tx)
             tx.execute(table.insert(), rows)
-            return [
-                dict(row)
-                for row in tx.exec_driver_sql(
-                    query.replace("%", "%%") if database.name == "postgresql" else query
-                ).mappings()
-            ]
+            text = query.replace("%", "%%") if database.name == "postgresql" else query
+            return [dict(row) for row in tx.exec_driver_sql(text).mappings()]
 
     return ask
 
