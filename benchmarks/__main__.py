@@ -9,19 +9,28 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-NAMES = ("startup", "coherence", "stickiness", "rollback_time", "dataplane_cost")
+NAMES = (
+    "startup",
+    "coherence",
+    "stickiness",
+    "rollback_time",
+    "dataplane_cost",
+    "contracts",
+    "validation",
+    "gates_null",
+    "protobuf_reads",
+    "registry_api",
+)
 
 
 def main() -> None:
     """Run those named, or all; each section of the page is replaced by what its benchmark printed."""
-    page = PAGE.read_text()
     for name in sys.argv[1:] or NAMES:
         print(f"running {name} ...", flush=True)
         done = subprocess.run(
             [sys.executable, "-m", f"benchmarks.{name}"], stdout=subprocess.PIPE, text=True, check=True
         )
-        page = replaced(page, name, done.stdout.rstrip())
-        PAGE.write_text(page)
+        PAGE.write_text(replaced(PAGE.read_text(), name, done.stdout.rstrip()))
         print(done.stdout)
 
 

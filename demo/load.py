@@ -187,7 +187,10 @@ class Generator:
 
     async def send(self, shot: Shot, at: float, due: float) -> None:
         body = json.dumps(self.flights.features(shot.flight), separators=(",", ":")).encode()
-        headers = {"x-entity-key": self.flights.tailnum[shot.flight].decode()}
+        headers = {
+            "x-entity-key": self.flights.tailnum[shot.flight].decode(),
+            "x-carrier": self.flights.carrier[shot.flight].decode(),
+        }
         sent = time.monotonic()  # timers count whole milliseconds, so it can be a little before it was due
         try:
             answer = await self.client.post(f"/{shot.service}{shot.path}", body, headers)

@@ -6,11 +6,13 @@ cells they touch are measured again.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import json
 import math
 import statistics
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -23,8 +25,7 @@ from benchmarks.gates.rule import Rule
 from benchmarks.gates.trial import run_trial
 from benchmarks.gates.worlds import WORLDS, World
 
-import interlock.domain.checks.evidence
-import interlock.domain.gates
+import interlock.domain.gates.ramp
 
 Z_95 = 1.959963984540054
 
@@ -96,9 +97,23 @@ def fingerprint(rule: Rule) -> str:
     paths = [Path(inspect.getfile(m)) for m in (worlds, traffic, sticky, rule_module, totals, trial)]
     paths.append(Path(inspect.getfile(type(rule))))
     if type(rule).__module__ == "benchmarks.gates.ours":
-        paths += sorted(Path(inspect.getfile(interlock.domain.gates)).parent.glob("*.py"))
-        paths.append(Path(inspect.getfile(interlock.domain.checks.evidence)))
+        paths += judging()
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:16]
+
+
+def judging() -> list[Path]:
+    """The product's sources that a simulated verdict comes from: the ramp's module and what it imports, all the way
+    down. Other modules of the product's gates (receipts, power, ...) do not touch a cell.
+    """
+    found, left = set[str](), [interlock.domain.gates.ramp.__name__]
+    while left:
+        name = left.pop()
+        if name in found or not name.startswith(("interlock.domain.gates.", "interlock.domain.checks.")):
+            continue
+        found.add(name)
+        imports = ast.walk(ast.parse(Path(inspect.getfile(sys.modules[name])).read_text()))
+        left += [node.module for node in imports if isinstance(node, ast.ImportFrom) and node.module]
+    return [Path(inspect.getfile(sys.modules[name])) for name in sorted(found)]
 
 
 def measured(jobs: Sequence[Job], kept_at: Path, processes: int) -> Iterator[Cell]:

@@ -25,8 +25,8 @@ from benchmarks.gates.worlds import LABEL_DELAY_S, WORLDS, World
 
 from interlock.domain.checks.evidence import LOSS_BINS, ArmCounts, Block, SegmentCounts, ServiceCounts
 from interlock.domain.gates.gate import Gate, GateSet
-from interlock.domain.gates.judge import State, absorb, begin, enter_step, is_safe_to_promote, verdicts
-from interlock.domain.gates.ramp import Ramp, recommend
+from interlock.domain.gates.judge import State, absorb, begin, enter_step, verdicts
+from interlock.domain.gates.ramp import Ramp, may_promote, recommend
 from interlock.domain.gates.verdict import Pass
 
 SERVICE = "model"
@@ -145,7 +145,7 @@ class _RampCourse(_JudgedCourse):
         if weight_bp >= ramp.promoted_bp and state.throttle is None:
             if at_s - self._promoted_s[run] >= ramp.watch_s and not state.is_frozen:
                 self.promote(np.array([run]))
-        elif is_safe_to_promote(state, ramp.dwell_s):
+        elif may_promote(state, ramp):
             self.weight[run] = ramp.promoted_bp / 10_000
             self._promoted_s[run] = min(self._promoted_s[run], at_s)
         else:
@@ -185,7 +185,7 @@ def decision_ms(world_name: str, blocks: int, seed: int) -> float:
         (block,) = blocks_of(traffic.block(number, weight, runs), number, iter(weight.tolist()))
         begun = time.perf_counter()
         state = absorb(state, block)
-        is_safe_to_promote(state, 0.0)
+        may_promote(state, ramp)
         recommend(state, 1_000, ramp)
         spent_ms.append(1e3 * (time.perf_counter() - begun))
     return statistics.median(spent_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,43 @@ def settings(workspace: Path, declared: Mapping[str, str], given: Mapping[str, s
         block_s=float(given.get("block_s") or 1.0),
         concurrency=int(given.get("concurrency") or 2),
     )
+
+
+class OpenToStrangers(Invalid):
+    """A server without tokens may be reached from this machine alone."""
+
+    code = "address.open_to_strangers"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """Where a schema registry keeps its state and listens. is_open: nobody needs a token."""
+
+    state_dir: Path
+    store: str
+    listen: tuple[str, int]
+    is_open: bool = False
+
+
+def registry_settings(workspace: Path, listen: str, store: str | None, *, is_open: bool) -> RegistrySettings:
+    """The registry shares the control plane's state unless `store` names another one. OpenToStrangers."""
+    state_dir = workspace / STATE_DIR
+    at = address(listen)
+    if is_open and not _is_loopback(at[0]):
+        raise OpenToStrangers(
+            f"without tokens, everybody who reaches {listen} could register and delete schemas",
+            remedy="Listen on 127.0.0.1, or leave out --no-auth.",
+        )
+    return RegistrySettings(state_dir, store or f"sqlite:///{state_dir / 'state.db'}", at, is_open)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def address(text: str) -> tuple[str, int]:

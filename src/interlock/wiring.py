@@ -14,13 +14,17 @@ import uvicorn
 
 from interlock.adapters.clock import SystemClock
 from interlock.adapters.envoy.plane import EnvoyDataPlane
+from interlock.adapters.metrics.open import Sources
 from interlock.adapters.probe import HttpProbe
+from interlock.adapters.registry_api.app import build_registry
+from interlock.adapters.registry_api.speaker import anybody, token_holder
 from interlock.adapters.store.sql import open_store
 from interlock.adapters.web.app import build_app
 from interlock.adapters.workspace.loader import WorkspaceFiles
-from interlock.config import Settings
+from interlock.config import RegistrySettings, Settings
 from interlock.engine.context import Context
 from interlock.engine.reconcile import Loop
+from interlock.engine.registry import Registry
 from interlock.engine.releases import adopt_declared
 from interlock.engine.tokens import OPERATOR, keep_token
 from interlock.kernel.errors import Unavailable
@@ -55,6 +59,7 @@ class ControlPlane:
             workspaces=WorkspaceFiles(settings.workspace),
             clock=SystemClock(),
             block_s=settings.block_s,
+            sources=Sources(),
         )
         self._loop = Loop(self.context, report)
         self._stop = threading.Event()
@@ -84,12 +89,38 @@ class ControlPlane:
 
     def close(self, *, keep_proxy: bool) -> None:
         """Stop the proxy (unless it is to keep serving), and let go of the store."""
+        self._loop.close()
         if not keep_proxy:
             self.context.plane.stop()
         self.context.store.close()
         self._socket.close()
         with suppress(FileNotFoundError):
             (self.settings.state_dir / API_FILE).unlink()
+
+
+class SchemaRegistry:
+    """Everything that `interlock contract serve` starts: store and API. `serve` blocks until stopped."""
+
+    def __init__(self, settings: RegistrySettings) -> None:
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._socket = _listen(settings.listen)
+        try:
+            self.registry = Registry(open_store(settings.store), SystemClock())
+        except BaseException:
+            self._socket.close()
+            raise
+        if not settings.is_open:
+            keep_token(self.registry, operator_token(settings.state_dir), OPERATOR, by="interlock")
+        app = build_registry(self.registry, anybody if settings.is_open else token_holder)
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
+
+    def serve(self) -> None:
+        """Answer until interrupted or terminated."""
+        self._server.run(sockets=[self._socket])
+
+    def close(self) -> None:
+        self.registry.store.close()
+        self._socket.close()
 
 
 def operator_token(state_dir: Path) -> str:

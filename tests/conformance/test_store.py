@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
@@ -441,6 +442,19 @@ def test_outcomes_arrive_in_order_and_count_once(store: SqlStore) -> None:
         assert tx.outcomes(after=numbers[-1]) == []
 
 
+def test_an_outcome_keeps_when_its_answer_was_given(store: SqlStore) -> None:
+    """To the microsecond, in UTC, also before 1970; unknown stays unknown."""
+    zone = timezone(timedelta(hours=5, minutes=30))
+    times = [None, AT, AT.replace(microsecond=1), datetime(1969, 7, 20, 20, 17, tzinfo=zone)]
+    given = [replace(outcome(f"a{i}"), answered_at=t) for i, t in enumerate(times)]
+    with store.transaction() as tx:
+        tx.add_outcomes(given)
+        tx.add_outcomes([replace(given[0], answered_at=AT)])
+    with store.transaction(read_only=True) as tx:
+        assert [o.answered_at for _, o in tx.outcomes()] == times
+        assert [o.answered_at.utcoffset() for _, o in tx.outcomes() if o.answered_at] == [timedelta()] * 3
+
+
 def test_forgotten_outcomes_are_gone_and_numbers_go_on(store: SqlStore) -> None:
     """Forgetting takes the oldest; what comes next is numbered after all that ever were."""
     with store.transaction() as tx:
@@ -489,6 +503,7 @@ def test_a_reader_of_outcomes_misses_none(store: SqlStore) -> None:
         outcome("a", float("inf")),
         outcome("a\0"),
         outcome("a", at=AT.replace(tzinfo=None)),
+        replace(outcome("a"), answered_at=AT.replace(tzinfo=None)),
     ],
 )
 def test_an_outcome_that_cannot_be_counted_is_refused(store: SqlStore, bad: Outcome) -> None:

@@ -9,20 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.domain.changes.cut import cut
-from interlock.domain.checks.shadow import PairCounts
+from interlock.domain.checks.drift import Drift
+from interlock.domain.checks.shadow import PairCounts, excess_of_answers
 from interlock.domain.gates.verdict import Fail, Judgement, Pass, Throttle, Undecided
 from interlock.domain.rollout.actions import Adopt, Publish
 from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.rollout.decide import STALE_AFTER_S, decide
 from interlock.domain.rollout.observation import Seen
-from interlock.domain.rollout.position import Order, Position, traffic
-from interlock.domain.rollout.stages import Canary, Promote
+from interlock.domain.rollout.position import LONGEST_GAP_S, Order, Position, steadied, traffic
+from interlock.domain.rollout.stages import Canary, Judged, Promote, Shadow
 from interlock.domain.rollout.undo import undo
 from support.world import START, change, workspace
 
 SPACE = workspace(better=change(shadow=True))
 PLAN, _ = compile_plan(SPACE, SPACE.changes["better"], cut(SPACE, dict.fromkeys(SPACE.services, "1")))
 STAGES = range(len(PLAN.stages))
+SHADOW = next(i for i in STAGES if isinstance(PLAN.stages[i], Shadow))
+BOUND = 0.05
+STRICT = replace(
+    PLAN, stages=tuple(replace(s, max_difference=BOUND) if isinstance(s, Shadow) else s for s in PLAN.stages)
+)
+
+MOVED = (("scoring", Drift("score", "values", 0.5, 0.1, 400, 400, "median 1")),)
 
 verdicts = st.sampled_from([Pass("fine"), Fail("harm"), Undecided("needs more", "collecting", 100, 3.0)])
 throttles = st.none() | st.integers(1, 10_000).map(lambda bp: Throttle(1.0, "g", 0.5, bp, "likely harm"))
@@ -32,6 +40,9 @@ judgements = st.none() | st.builds(
 orders = st.none() | st.sampled_from(["pause", "resume", "promote", "abort", "rollback"]).map(
     lambda verb: Order(verb, "ana", START)
 )
+pair_counts = st.integers(0, 2_000).flatmap(
+    lambda n: st.builds(PairCounts, pairs=st.just(n), differing=st.integers(0, n))
+)
 seens = st.builds(
     Seen,
     is_approved=st.booleans(),
@@ -39,7 +50,9 @@ seens = st.builds(
     is_in_place=st.booleans(),
     ill=st.sampled_from([None, {}, {"scoring@2 127.0.0.1:1": "silent"}]),
     judgement=judgements,
-    shadow=st.builds(PairCounts, pairs=st.integers(0, 100), differing=st.just(0)),
+    shadow=pair_counts,
+    twins=pair_counts,
+    moved=st.sampled_from([(), MOVED]),
     shadow_judgement=judgements,
     evidence_age_s=st.none() | st.floats(0, 60),
     fault=st.sampled_from(["", "the data plane is silent"]),
@@ -144,6 +157,59 @@ def test_a_throttle_never_raises_the_weight(position: Position, seen: Seen, now:
     )
     decision = decide(PLAN, at, replace(seen, judgement=likely), now)  # type: ignore[arg-type]
     assert exposure(decision.position) == min(exposure(at), weight)
+
+
+@given(positions, seens, times)
+def test_answers_turn_back_only_beyond_the_baselines_own_noise(position: Position, seen: Seen, now: object) -> None:
+    """Without a failing gate, shadow turns back exactly when the excess is surely above the bound; without twins
+    never.
+    """
+    at = replace(position, stage=SHADOW, phase="forward", order=None)
+    calm = replace(seen, shadow_judgement=None)
+    turned = decide(STRICT, at, calm, now).position.phase == "draining"  # type: ignore[arg-type]
+    assert turned == excess_of_answers(seen.shadow, seen.twins, STRICT.gates.alpha).is_above(BOUND)
+    assert not (turned and not seen.twins.pairs)
+
+
+@given(positions, seens, times)
+def test_shadow_is_left_only_when_answers_surely_differ_little_enough(
+    position: Position, seen: Seen, now: object
+) -> None:
+    """However long it took and however many pairs there are."""
+    at = replace(position, stage=SHADOW, phase="forward", order=None)
+    if decide(STRICT, at, seen, now).position.stage > SHADOW:  # type: ignore[arg-type]
+        assert excess_of_answers(seen.shadow, seen.twins, STRICT.gates.alpha_pass).is_within(BOUND)
+
+
+@given(positions, seens, times)
+def test_answers_that_moved_hold_and_never_turn_back(position: Position, seen: Seen, now: object) -> None:
+    """Where both releases serve, or copies are compared, the next stage waits for a person."""
+    at = replace(position, phase="forward", order=None)
+    still = decide(PLAN, at, replace(seen, moved=()), now)  # type: ignore[arg-type]
+    moved = decide(PLAN, at, replace(seen, moved=MOVED), now)  # type: ignore[arg-type]
+    assert moved.position.phase == still.position.phase
+    if isinstance(PLAN.stages[at.stage], Judged | Shadow):
+        assert moved.position.stage == at.stage
+
+
+@given(positions, seens, st.floats(0, 1e6))
+def test_asking_never_turns_back_by_itself(position: Position, seen: Seen, late_s: float) -> None:
+    """When patience ends without a verdict and a person is asked, traffic stays as it is without one."""
+    asking = replace(PLAN, on_expiry="ask")
+    calm = replace(seen, judgement=None, shadow_judgement=None)
+    at = replace(position, phase="forward", order=None)
+    decision = decide(asking, at, calm, START + timedelta(seconds=PLAN.patience_s + late_s))
+    assert decision.position.phase == "forward" or decision.position.outcome == "promoted"
+
+
+@given(positions, st.integers(-(10**7), 10**7), st.floats(0, 5_000))
+def test_a_gap_between_looks_ends_no_wait(position: Position, jump_s: int, spent_s: float) -> None:
+    """What the position has waited is the same before and after the clock jumped, or it went on as usual."""
+    looked_at = START + timedelta(seconds=spent_s)
+    now = looked_at + timedelta(seconds=jump_s)
+    waited = now - steadied(position, looked_at, now).since
+    assert waited in (looked_at - START, now - START)
+    assert (waited == now - START) == (0 <= jump_s <= LONGEST_GAP_S)
 
 
 def test_every_stage_that_moves_traffic_has_an_undo() -> None:

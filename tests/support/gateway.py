@@ -12,7 +12,7 @@ from typing import Any
 from interlock.adapters.envoy.plane import EnvoyDataPlane
 from interlock.domain.releases.release import Deployment, Release, Replay
 from interlock.domain.traffic.bucket import bucket
-from interlock.engine.ports import Counters
+from interlock.engine.ports import Captured, Counters
 from support.echo import Answer, Echo, call, free_port
 
 SEED = 2**64 - 59
@@ -80,3 +80,22 @@ def cut(*deployments: Deployment) -> Release:
 def key_in(weight_bp: int, seed: int = SEED, skip: int = 0) -> str:
     """An entity key whose bucket is below `weight_bp`."""
     return [k for k in (f"key-{n}" for n in range(20_000)) if bucket(k, seed) < weight_bp][skip]
+
+
+def key_outside(weight_bp: int, seed: int = SEED, skip: int = 0) -> str:
+    """An entity key whose bucket is not below `weight_bp`."""
+    return [k for k in (f"key-{n}" for n in range(20_000)) if bucket(k, seed) >= weight_bp][skip]
+
+
+def taken(plane: EnvoyDataPlane, claim: Callable[[Captured], bool]) -> Captured:
+    """Everything captured from now on, once `claim` holds of it."""
+    sofar = Captured()
+
+    def take() -> Captured:
+        nonlocal sofar
+        more = plane.take_captured()
+        sofar = Captured(sofar.pairs + more.pairs, sofar.answers + more.answers, sofar.bad + more.bad)
+        return sofar
+
+    found: Captured = eventually(take, claim)
+    return found

@@ -17,8 +17,9 @@ from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Rename
 from interlock.domain.releases.release import Deployment
 from interlock.domain.releases.route_table import RouteTable
-from interlock.domain.schemas.contract import Contract, Field
-from interlock.engine.ports import Captured, Counters, ShadowPair
+from interlock.domain.schemas.contract import record
+from interlock.domain.schemas.field import INTEGER, Field
+from interlock.engine.ports import Answer, BadAnswer, Captured, Counters, ShadowPair
 from interlock.kernel.errors import Unavailable
 from interlock.kernel.finding import Finding
 
@@ -59,8 +60,8 @@ def workspace(**changes: Change) -> Workspace:
     }
     models = {"risk": ModelSpec("risk", "1", {"1": ModelVersion("a"), "2": ModelVersion("b")}, owner="cleo")}
     contracts = {
-        ("amounts", "1"): Contract("amounts", "1", (Field("cents", "integer"),)),
-        ("amounts", "2"): Contract("amounts", "2", (Field("amount_cents", "integer"),)),
+        ("amounts", "1"): record("amounts", "1", (Field("cents", INTEGER),)),
+        ("amounts", "2"): record("amounts", "2", (Field("amount_cents", INTEGER),)),
     }
     ids = {n: AssetId(Kind.SERVICE, n) for n in services}
     contract, model = AssetId(Kind.CONTRACT, "amounts"), AssetId(Kind.MODEL, "risk")
@@ -147,6 +148,8 @@ class SimPlane:
     arms: dict[tuple[str, str], ArmCounts] = field(default_factory=dict)
     shadows: dict[tuple[str, str], ArmCounts] = field(default_factory=dict)
     pairs: list[ShadowPair] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    bad: list[BadAnswer] = field(default_factory=list)
     owed: dict[tuple[str, str, str], float] = field(default_factory=dict)
     epoch: str = "1"
     is_silent: bool = False
@@ -167,8 +170,9 @@ class SimPlane:
         return Counters(self.epoch, dict(self.arms), dict(self.shadows))
 
     def take_captured(self) -> Captured:
-        taken, self.pairs = self.pairs, []
-        return Captured(pairs=tuple(taken))
+        taken = Captured(tuple(self.pairs), tuple(self.answers), tuple(self.bad))
+        self.pairs, self.answers, self.bad = [], [], []
+        return taken
 
     def stop(self) -> None:
         self.table = None
@@ -196,17 +200,37 @@ class SimPlane:
         self.owed[name] = owed - int(owed)
         return int(owed)
 
-    def copy(self, service: str, requests: int, bad: int = 0, body: bytes = b"{}") -> None:
-        """Shadow copies of `requests`, with their pairs."""
+    def copy(
+        self,
+        service: str,
+        requests: int,
+        bad: int = 0,
+        body: bytes = b"{}",
+        twin: bytes = b"{}",
+        asked: bytes = b"",
+    ) -> None:
+        """Shadow copies of `requests`, with their pairs; and twins in proportion, where the table asks for them."""
         assert self.table is not None
         entry = next(e for e in self.table.entries if e.service == service)
         if entry.shadow is None:
             return
         self._count(self.shadows, service, entry.shadow.candidate, requests, bad)
         self.pairs += [
-            ShadowPair(service, entry.shadow.candidate, 200, 500 if i < bad else 200, b"{}", body)
+            ShadowPair(service, entry.shadow.candidate, 200, 500 if i < bad else 200, b"{}", body, asked)
             for i in range(requests)
         ]
+        twins = round(requests * entry.shadow.twin_bp / entry.shadow.share_bp)
+        pair = ShadowPair(service, entry.shadow.candidate, 200, 200, b"{}", twin, asked, is_twin=True)
+        self.pairs += [pair] * twins
+
+    def sample(self, service: str, bodies: Mapping[str, Sequence[bytes]], request: bytes = b"") -> None:
+        """Answers of each release, captured where the table asks for them."""
+        assert self.table is not None
+        entry = next(e for e in self.table.entries if e.service == service)
+        if entry.split and entry.split.sample_bp:
+            self.answers += [
+                Answer(service, release, 200, request, body) for release, some in bodies.items() for body in some
+            ]
 
     def _count(self, into: dict[tuple[str, str], ArmCounts], service: str, release: str, n: int, bad: int) -> None:
         into[service, release] = into.get((service, release), ArmCounts()) + ArmCounts(n, bad, {40: n} if n else {})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +59,9 @@ def test_both_answers_of_a_request_make_a_pair(envoy: Gateway, pair: tuple[Echo,
     answers += [envoy.ask("/copied/x", None, method="GET") for _ in range(5)]
     assert {a.body for a in answers} == {b'{"a":1}'}
     expected = ShadowPair("copied", r2.id, 200, 500, b'{"a":1}', b"\xff\x00")
-    assert pairs_of(envoy, 15) == [expected] * 15
+    found = pairs_of(envoy, 15)
+    assert [replace(p, request=b"") for p in found] == [expected] * 15
+    assert sorted(p.request for p in found) == sorted([b""] * 5 + [b'{"n":%d}' % n for n in range(10)])
     assert sorted(s["body"] for s in pair[1].seen) == sorted(s["body"] for s in pair[0].seen)
 
 
@@ -92,7 +96,7 @@ def test_pairs_are_in_the_callers_contract(envoy: Gateway, pair: tuple[Echo, Ech
     shadowed(envoy, pair, response=(Rename("p", "score"),), request=(Rename("n", "m"),))
     pair[0].answer, pair[1].answer = b'{"score":1}', b'{"p":1}'
     envoy.ask("/copied/x", b'{"n":1}', key="k")
-    assert [p.candidate_body for p in pairs_of(envoy, 1)] == [b'{"score":1}']
+    assert [(p.request, p.candidate_body) for p in pairs_of(envoy, 1)] == [(b'{"n":1}', b'{"score":1}')]
     assert [s["body"] for s in (*pair[0].seen, *pair[1].seen)] == ['{"n":1}', '{"m":1}']
 
 
@@ -142,7 +146,7 @@ def test_a_file_that_nobody_reads_stops_growing(
     with gateway(tmp_path / 'it\'s "here"') as envoy:
         shadowed(envoy, pair)
         pair[0].answer = pair[1].answer = b"x" * 100
-        file = envoy.directory / "captures.jsonl"
+        file = envoy.directory / "captured" / "requests.jsonl"
         assert {envoy.ask("/copied/x", key="k").status for _ in range(70)} == {200}
         eventually(lambda: file.stat().st_size, lambda size: size > 2_000)
         assert {envoy.ask("/copied/x", key="k").status for _ in range(200)} == {200}
@@ -159,3 +163,41 @@ def test_a_hanging_copy_delays_nobody(envoy: Gateway, pair: tuple[Echo, Echo]) -
     assert not pair[1].hang.is_set()
     pair[1].hang.set()
     pairs_of(envoy, 1)
+
+
+def test_twins_show_the_baseline_against_itself(envoy: Gateway, pair: tuple[Echo, Echo]) -> None:
+    """Half goes to the candidate, half to the baseline again, none to both; a twin names the candidate whose
+    comparison it is for, and its requests are in nobody's arm, at the hops behind neither.
+    """
+    with serving(Echo("behind")) as behind:
+        back = deployed("beyond", behind, edge=False)
+        r1, r2 = cut(deployed("twinned", pair[0]), back), cut(deployed("twinned", pair[1], "2"), back)
+        pair[0].calls = pair[1].calls = [(envoy.inner, "/beyond/y")]
+        envoy.plane.publish(route_table(r1, (r2,), shadows={"twinned": Shadow(r2.id, 5_000, twin_bp=5_000)}))
+        for n in range(60):
+            envoy.ask("/twinned/x", b'{"n":%d}' % n, key=f"k{n}")
+        found = pairs_of(envoy, 60)
+        counted = envoy.plane.counters()
+    twins = [p for p in found if p.is_twin]
+    assert 10 < len(twins) < 50  # five standard deviations
+    assert (len(pair[0].seen), len(pair[1].seen)) == (60 + len(twins), 60 - len(twins))
+    assert {p.candidate for p in found} == {r2.id}
+    assert all(json.loads(p.candidate_body)["who"] == ("first" if p.is_twin else "second") for p in found)
+    assert sorted(p.request for p in found) == sorted(b'{"n":%d}' % n for n in range(60))
+    assert {a: c.requests for a, c in counted.arms.items() if a[0] in ("twinned", "beyond")} == {
+        ("twinned", r1.id): 60,
+        ("beyond", r1.id): 60,
+    }
+    for service in ("twinned", "beyond"):
+        assert counted.shadows[service, r1.id].requests == len(twins)
+        assert counted.shadows[service, r2.id].requests == 60 - len(twins)
+
+
+def test_a_request_above_the_capture_limit_makes_no_pair(envoy: Gateway, pair: tuple[Echo, Echo]) -> None:
+    """It is copied all the same; a pair never has half a request."""
+    shadowed(envoy, pair)
+    pair[0].answer = pair[1].answer = b"{}"
+    envoy.ask("/copied/x", b"x" * (listeners.CAPTURE_BODY_LIMIT_BYTES + 1), key="k")
+    envoy.ask("/copied/x", b"y" * listeners.CAPTURE_BODY_LIMIT_BYTES, key="k")
+    assert [p.request[:1] for p in pairs_of(envoy, 1)] == [b"y"]
+    assert len(pair[1].seen) == 2

@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any
 
 from interlock.adapters.load import Bounds, http_call, run_load
-from interlock.adapters.workspace.kinds import check_shape
 from interlock.adapters.workspace.located_yaml import Located, read_documents
+from interlock.adapters.workspace.misfits import check_shape
 from interlock.checking.declare import declared
 from interlock.checking.rows import Row, read_rows
 from interlock.domain.checks.check import Check, CheckInvalid, CheckResult, Measurement, perform

@@ -47,7 +47,7 @@ def check_run(
     """
     from interlock.checking.run import run_paths
 
-    _conclude(obj, run_paths(paths or (obj["workspace"] / _DEFAULT,), subject), evidence, post, output)
+    conclude(obj, run_paths(paths or (obj["workspace"] / _DEFAULT,), subject), evidence, post, output)
 
 
 @check.command("import")
@@ -66,7 +66,7 @@ def check_import(
     from interlock.adapters.reports.tool_json import results_of_json
 
     read = results_of_junit if form == "junit" else results_of_json
-    _conclude(obj, read(read_report(report), subject, str(report)), evidence, post, output)
+    conclude(obj, read(read_report(report), subject, str(report)), evidence, post, output)
 
 
 @check.command("post")
@@ -84,7 +84,7 @@ def check_post(obj: dict[str, Any], evidence: Path, output: str) -> None:
     show(output, answer, lambda: click.echo(f"posted {len(results)} results"))
 
 
-def _conclude(
+def conclude(
     obj: dict[str, Any], results: list[CheckResult], evidence: Path | None, post: bool, output: str
 ) -> None:
     """Write, post and print the results, and end with the exit code of their verdict."""

@@ -20,9 +20,60 @@ def explained(view: dict[str, Any]) -> list[str]:
     if view["is_stale"]:
         age = "there is none" if view["age_s"] is None else f"the newest is {view['age_s']:.0f} s old"
         shown.append(f"  the evidence is stale: {age}; nothing advances on it")
+    shown += [f"  {line}" for line in diagnosis_lines(view.get("diagnosis"))]
+    shown += [f"  moved: {one['service']} {one['says']}" for one in view.get("moved", [])]
+    shown += [f"  contract: {_broken(one)}" for one in view.get("broken", [])]
+    shown += [f"  note: {note}" for note in view.get("notes", [])]
+    if view.get("shadow"):
+        shown += [f"  {line}" for line in shadow_lines(view["shadow"])]
     for g in view["gates"]:
         shown += ["", *_gate_lines(g)]
     return shown
+
+
+def diagnosis_lines(diagnosis: dict[str, Any] | None, limit: int = 3) -> list[str]:
+    """Why a rollout was turned back, and what carries it; nothing where it was not looked into."""
+    if diagnosis is None:
+        return []
+    carriers = [
+        f"  carried by {c['kind']} {c['subject']}{_of(c)}: {c['effect']:.3g}, surely {c['at_least']:.3g}"
+        for c in diagnosis["carriers"][:limit]
+    ]
+    return [f"diagnosis: {diagnosis['because']}", *carriers]
+
+
+def _of(carrier: dict[str, Any]) -> str:
+    arm = f" of the {carrier['arm']}" if carrier["arm"] else ""
+    return arm + (f" in segment {carrier['segment']}" if carrier["segment"] else "")
+
+
+def _broken(one: dict[str, Any]) -> str:
+    fields = ", ".join(
+        f"{name} {kind} in {n:,}" for name, kinds in one["fields"].items() for kind, n in kinds.items()
+    )
+    told = f"{one['broken']:,} of {one['answers']:,} answers of the {one['arm']} of {one['service']} broke it"
+    return f"{told} ({fields})" if fields else told
+
+
+def shadow_lines(shadow: dict[str, Any], limit: int = 3) -> list[str]:
+    """What copies answered: how often they differ beyond the baseline's noise, and in which fields."""
+    excess = shadow["excess"]
+    surely = f"surely {excess['at_least']:.1%} to {excess['at_most']:.1%} beyond noise ({_noise(excess, shadow)})"
+    differing = [(name, n) for name, n in shadow["fields"].items() if n["differing"]]
+    return [
+        f"shadow: {shadow['pairs']:,} answers compared, {shadow['difference']:.1%} differ, {surely}",
+        *(f"  {name}: {_field(n, shadow)}" for name, n in differing[:limit]),
+        *(f"  {n['field']}: the baseline alone differs, {n['share']:.1%}. {n['remedy']}" for n in shadow["noisy"]),
+    ]
+
+
+def _field(n: dict[str, Any], shadow: dict[str, Any]) -> str:
+    change = "" if n["mean_change"] is None else f", by {n['mean_change']:+.3g} on average"
+    return f"{n['differing']:,} of {n['pairs']:,} differ{change}; {_noise(n, shadow)}"
+
+
+def _noise(told: dict[str, Any], shadow: dict[str, Any]) -> str:
+    return "noise unknown" if told["noise"] is None else f"noise {told['noise']:.1%} of {shadow['twins']:,} twins"
 
 
 def _gate_lines(g: dict[str, Any]) -> list[str]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from interlock.cli.api import Api, ControlPlaneSilent
-from interlock.domain.checks.evidence import ArmCounts
+from interlock.domain.checks.evidence import LOSS_BINS, ArmCounts
+from interlock.domain.checks.violations import CONTRACT
 from interlock.domain.gates.gate import GateSet
 from interlock.domain.gates.latency import quantiles_ms
 from interlock.domain.gates.profile import Profile, exponential_loss, lognormal_latency, profile_of
@@ -27,6 +28,8 @@ ASSUMED_LATENCY_MS = 20.0
 ASSUMED_LOSS = 0.1
 """Mean loss as a part of the cap."""
 ASSUMED_LOSS_SAYS = f"; mean loss {ASSUMED_LOSS:.0%} of the cap (assumed)"
+ASSUMED_BROKEN = 0.001
+"""Answers that break their contract."""
 LEAST_REQUESTS = 20
 """Fewer requests of a service since the proxy started say nothing about its answers."""
 
@@ -117,7 +120,11 @@ def _profile(
     losses = {
         name: exponential_loss(min(1.0, given.loss / cap) if given.loss else ASSUMED_LOSS)
         for name, cap in outcomes.items()
+        if name != CONTRACT
     }
+    is_labelled = bool(losses)
+    if CONTRACT in outcomes:
+        losses[CONTRACT] = {0: 1 - ASSUMED_BROKEN, LOSS_BINS: ASSUMED_BROKEN}
     has_seen = seen.requests >= LEAST_REQUESTS
     has_latency = has_seen and bool(seen.latency)
     base = profile_of(seen, 1.0, losses) if has_seen else Profile(0.0, ASSUMED_BAD, {}, losses)
@@ -133,7 +140,7 @@ def _profile(
         "bad": "given" if given.bad is not None else "measured" if has_seen else "assumed",
         "latency": "given" if given.latency_ms else "measured" if has_latency else "assumed",
     }
-    return chosen, sources | ({"losses": "given" if given.loss else "assumed"} if outcomes else {})
+    return chosen, sources | ({"losses": "given" if given.loss else "assumed"} if is_labelled else {})
 
 
 def _measured(api: Api, measure_s: float) -> dict[str, tuple[float, ArmCounts]]:

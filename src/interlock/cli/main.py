@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from interlock import __version__
-from interlock.cli import audit, changes, checks, gates, rollouts, setup
+from interlock.cli import audit, changes, checks, contracts, data, gates, rollouts, setup
 from interlock.cli.output import fails_clearly
 
 
@@ -40,6 +40,8 @@ for command in (
     changes.plan,
     changes.approve,
     changes.impact,
+    contracts.contract,
+    data.data,
     rollouts.rollout,
     rollouts.status,
     *rollouts.ORDERS,

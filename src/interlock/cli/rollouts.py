@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from interlock.cli.api import Api, part
+from interlock.cli.gate_text import diagnosis_lines, shadow_lines
 from interlock.cli.output import Exit, finish, output_option, show
 
 POLL_S = 0.5
@@ -147,7 +148,12 @@ def lines(view: dict[str, Any]) -> list[str]:
     versions = ", ".join(f"{s}@{v}" for s, v in view["versions"].items())
     shown = [f"serving {view['release']}: {versions}"]
     for r in view["rollouts"]:
-        shown += ["", _line(r), *_evidence(r["evidence"] or {})]
+        shown += [
+            "",
+            _line(r),
+            *(f"  {x}" for x in diagnosis_lines(r["diagnosis"])),
+            *_evidence(r["evidence"] or {}),
+        ]
     return [*shown, *_strays(view["traffic"] or {})]
 
 
@@ -173,22 +179,12 @@ def _line(r: dict[str, Any]) -> str:
     return f"{r['id']} {state}, {r['weight_bp'] / 100:g} % candidate  {steps}\n  {r['because']}"
 
 
-def _most(shadow: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """The three fields that differ most often."""
-    differing = [(name, n) for name, n in shadow["fields"].items() if n["differing"]]
-    return sorted(differing, key=lambda pair: -pair[1]["differing"])[:3]
-
-
-def _shift(counts: dict[str, Any]) -> str:
-    change = counts.get("mean_change")
-    return f", by {change:+.3g} on average" if change is not None else ""
-
-
 def _evidence(evidence: dict[str, Any]) -> list[str]:
     shown = []
     shadow = evidence.get("shadow") or {}
     if shadow.get("pairs"):
-        shown.append(f"  shadow: {shadow['pairs']} answers compared, {shadow['difference']:.1%} differ")
-        shown += [f"    {name}: {n['differing']} of {n['pairs']} differ{_shift(n)}" for name, n in _most(shadow)]
+        shown += [f"  {line}" for line in shadow_lines(shadow)]
+    shown += [f"  moved: {one['service']} {one['says']}" for one in evidence.get("moved", [])]
+    shown += [f"  note: {note}" for note in evidence.get("notes", [])]
     reports = (evidence.get("gates") or {}).get("reports", [])
     return shown + [f"  {r['gate']}: {r['verdict']['because']}" for r in reports]

@@ -13,6 +13,8 @@ import click
 from interlock.cli.api import Api
 from interlock.cli.output import Exit, finish, output_option, show
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
@@ -70,24 +72,52 @@ def up(obj: dict[str, Any], /, keep_envoy: bool, output: str, **given: str | Non
 
 
 @click.command()
+@click.option("--junit", type=_FILE, help="Write the results there as JUnit XML.")
+@click.option("--markdown", type=_FILE, help="Write a summary there for a pull request.")
+@click.option("--mode", default="BACKWARD", help="How contract versions go together (BACKWARD).")
 @output_option
 @click.pass_obj
-def validate(obj: dict[str, Any], output: str) -> None:
-    """Read the workspace and list every finding; needs no control plane."""
+def validate(obj: dict[str, Any], junit: Path | None, markdown: Path | None, mode: str, output: str) -> None:
+    """Check that the workspace is valid, contract versions go together, and plans compile; for CI, offline.
+
+    Contract versions that a lens translates go together. Exit code 0: all holds; 2: the workspace is not valid;
+    3: contracts or plans do not hold.
+    """
+    from interlock.adapters.reports.verified import as_junit, as_markdown
     from interlock.adapters.workspace.loader import WorkspaceFiles
+    from interlock.domain.schemas.modes import Mode
+    from interlock.engine.verify import cases
     from interlock.kernel.digest import plain
 
-    _, findings = WorkspaceFiles(obj["workspace"]).load()
+    if mode.upper() not in list(Mode):
+        raise click.BadParameter(f"{mode!r} is none of {', '.join(Mode)}", param_hint="--mode")
+    workspace, findings = WorkspaceFiles(obj["workspace"]).load()
+    found = cases(workspace, findings, Mode(mode.upper()))
+    for path, content in ((junit, as_junit), (markdown, as_markdown)):
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content(found), "utf-8")
 
     def text() -> None:
-        for finding in findings:
-            click.echo(str(finding))
-        errors = sum(f.is_blocking for f in findings)
-        click.echo(f"{errors} error{'' if errors == 1 else 's'}, {len(findings) - errors} other findings")
+        for case in found:
+            for finding in case.findings:
+                click.echo(str(finding))
+        for case in found[1:]:
+            click.echo(f"{'pass' if case.holds else 'FAIL'}  {case.suite}: {case.name}")
+        errors = sum(f.is_blocking for case in found for f in case.findings)
+        others = sum(len(case.findings) for case in found) - errors
+        click.echo(f"{errors} error{'' if errors == 1 else 's'}, {others} other findings")
 
-    show(output, {"findings": plain(findings), "is_valid": not any(f.is_blocking for f in findings)}, text)
-    if any(f.is_blocking for f in findings):
+    document = {
+        "findings": plain(findings),
+        "is_valid": all(case.holds for case in found),
+        "cases": [plain(case) | {"holds": case.holds} for case in found],
+    }
+    show(output, document, text)
+    if not found[0].holds:
         finish(Exit.INVALID)
+    if not document["is_valid"]:
+        finish(Exit.NO)
 
 
 @click.group()

@@ -5,9 +5,24 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from interlock.domain.checks.metric import Metric
 from interlock.domain.gates.trail import Trail
 from interlock.domain.rollout.observation import Seen
-from interlock.engine.ports import Clock, DataPlane, Probe, Store, Workspaces
+from interlock.engine.ports import Clock, DataPlane, MetricSource, MetricSources, Probe, Store, Workspaces
+from interlock.kernel.errors import Unavailable
+
+
+class SourcesMissing(Unavailable):
+    """This engine was put together without anything that reads metrics."""
+
+    code = "source.missing"
+
+
+class NoSources:
+    """Opens nothing. Gates that wait for a source stay Undecided."""
+
+    def open(self, metric: Metric) -> MetricSource:
+        raise SourcesMissing(f"nothing here reads {metric.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +31,8 @@ class Context:
 
     block_s: length of a block of evidence. wake: ends the loop's sleep early. seen: what the loop saw last, by
     rollout, for whoever asks for the status; the loop alone writes it. trails: what standalone gate sessions have
-    judged so far, by series; rebuilt from the stored blocks after a restart.
+    judged so far, by series; rebuilt from the stored blocks after a restart. sources: where declared metrics are
+    read.
     """
 
     store: Store
@@ -28,3 +44,4 @@ class Context:
     wake: threading.Event = field(default_factory=threading.Event)
     seen: dict[str, Seen] = field(default_factory=dict)
     trails: dict[str, Trail] = field(default_factory=dict)
+    sources: MetricSources = field(default_factory=NoSources)

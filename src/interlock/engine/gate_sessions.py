@@ -19,10 +19,12 @@ from interlock.domain.checks.evidence import (
     LOSS_BINS,
     ArmCounts,
     Block,
+    SegmentCounts,
     ServiceCounts,
 )
 from interlock.domain.gates.gate import GateSet
 from interlock.domain.gates.judge import InvalidEvidence, verdicts
+from interlock.domain.gates.receipt import receipt
 from interlock.domain.gates.trail import Trail, advance, arrive, set_out
 from interlock.engine import records
 from interlock.engine.codec import dump, load
@@ -30,9 +32,10 @@ from interlock.engine.context import Context
 from interlock.engine.gates import blocks_of_rollout, gates_view, judgement_in_full, recording, unless_stale
 from interlock.engine.ports import Transaction
 from interlock.engine.rollouts import find
+from interlock.kernel.digest import digest
 from interlock.kernel.errors import Invalid, Missing, Refused
 from interlock.kernel.ident import did_you_mean, is_name
-from interlock.kernel.instant import Instant
+from interlock.kernel.instant import Instant, to_rfc3339
 
 Hook = Literal[
     "confirm-rollout",
@@ -108,22 +111,31 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class RawArm:
-    """Counts of an arm in the units of the field: milliseconds and losses, each with how many answers had it."""
+    """Counts of an arm in the units of the field: milliseconds and losses, each with how many answers had it.
+
+    first_bad: bad answers but for those of a key that already had one in ten minutes; None where keys are not
+    known. segments: of each its requests, bad ones and new keys.
+    """
 
     requests: int = 0
     bad: int = 0
     latency_ms: Mapping[float, int] = field(default_factory=dict)
     losses: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
+    first_bad: int | None = None
+    segments: Mapping[str, SegmentCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RawBlock:
-    """A posted block: per service candidate and baseline. `is_step`: a new weight began with it."""
+    """A posted block: per service candidate and baseline. `is_step`: a new weight began with it. weight_bp: the
+    share of keys assigned to the candidate, 0 when unknown.
+    """
 
     number: int
     seconds: float
     services: Mapping[str, tuple[RawArm, RawArm]]
     is_step: bool = False
+    weight_bp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +229,40 @@ def post_blocks(context: Context, name: str, posted: Sequence[RawBlock], candida
             is_compared = any(_has_both(block) for block in fresh)
             _write(tx, replace(after, newest=fresh[-1].number, fresh_at=now if is_compared else after.fresh_at))
         if trail.state.has_failed and not had_failed:
-            says = verdicts(trail.state).verdict.because
-            tx.append(Event(now, "interlock", "gate.failed", f"gate:{name}", says))
+            _tell(tx, _require(tx, name), trail, now, "gate.failed")
     context.trails[session.series] = trail
     return {"received": len(blocks), "new": len(fresh)}
+
+
+def _tell(tx: Transaction, session: Session, trail: Trail, now: Instant, kind: str) -> None:
+    """Audit a verdict that somebody acts on, with the receipt of it."""
+    prefix = f"gate:{session.id}.{session.run}."
+    name = f"{prefix}{len(tx.scan('receipt', prefix)) + 1}"
+    text = _receipt(tx, session, now, name).decode()
+    tx.write("receipt", name, {"text": text})
+    facts = {"receipt": name, "digest": digest(text), "candidate": session.candidate}
+    says = verdicts(trail.state).verdict.because
+    tx.append(Event(now, "interlock", kind, f"gate:{session.id}", says, facts))
+
+
+def receipt_now(context: Context, name: str) -> bytes:
+    """Everything that recomputes the present verdict of a session, in canonical JSON. A rollout keeps receipts of
+    its own for whatever it decides.
+    """
+    with context.store.transaction(read_only=True) as tx:
+        return _receipt(tx, _require(tx, name), context.clock.now(), "")
+
+
+def _receipt(tx: Transaction, session: Session, now: Instant, name: str) -> bytes:
+    subject = {
+        "receipt": name,
+        "session": session.id,
+        "series": session.series,
+        "candidate": session.candidate,
+        "opened_by": session.opened_by,
+        "at": to_rfc3339(now),
+    }
+    return receipt(session.gate_set, tx.blocks(session.series), subject, session.steps)
 
 
 def _new_ones(tx: Transaction, session: Session, blocks: Sequence[Block]) -> list[Block]:
@@ -260,9 +302,13 @@ def counted(gate_set: GateSet, raw: RawBlock) -> Block:
     """
     judged = {gate.service for gate in gate_set.gates}
     for service, arms in raw.services.items():
-        if any(arm.bad > arm.requests for arm in arms):
-            says = f"block {raw.number}, service {service!r}: more bad answers than requests"
+        if problem := next((p for arm in arms if (p := _contradiction(arm))), ""):
+            says = f"block {raw.number}, service {service!r}: {problem}"
             raise InvalidEvidence(says, remedy="Send all counts of one block together.")
+        looks = any(g.segment_share for g in gate_set.gates if g.service == service)
+        if not looks and any(arm.segments for arm in arms):
+            says = f"block {raw.number}: no gate looks at segments of {service!r}"
+            raise EvidenceForeign(says, remedy="Add segments to its errors gate, or leave them out of the block.")
         if service not in judged:
             raise EvidenceForeign(
                 f"block {raw.number}: no gate judges service {service!r}", remedy=did_you_mean(service, judged)
@@ -271,7 +317,19 @@ def counted(gate_set: GateSet, raw: RawBlock) -> Block:
         name: ServiceCounts(_arm(gate_set, name, candidate), _arm(gate_set, name, baseline))
         for name, (candidate, baseline) in sorted(raw.services.items())
     }
-    return Block(raw.number, raw.seconds, services)
+    return Block(raw.number, raw.seconds, services, raw.weight_bp)
+
+
+def _contradiction(arm: RawArm) -> str:
+    if arm.bad > arm.requests:
+        return "more bad answers than requests"
+    if (arm.first_bad or 0) > arm.bad:
+        return "more first bad answers than bad ones"
+    requests = sum(counts[0] for counts in arm.segments.values())
+    if requests > arm.requests:
+        return f"its segments have {requests} requests, it has {arm.requests}"
+    worst = next((name for name, (n, bad, _) in arm.segments.items() if bad > n), "")
+    return f"segment {worst!r} has more bad answers than requests" if worst else ""
 
 
 def _arm(gate_set: GateSet, service: str, raw: RawArm) -> ArmCounts:
@@ -283,7 +341,8 @@ def _arm(gate_set: GateSet, service: str, raw: RawArm) -> ArmCounts:
     return ArmCounts(
         requests=raw.requests,
         bad=raw.bad,
-        first_bad=raw.bad,
+        first_bad=raw.first_bad or 0,
+        segments={name: raw.segments[name] for name in sorted(raw.segments)},
         latency=_binned({ms: (latency_bin(ms), n) for ms, n in raw.latency_ms.items()}),
         losses={
             outcome: _binned({x: (round(min(x / caps[outcome], 1.0) * LOSS_BINS), n) for x, n in losses.items()})
@@ -427,6 +486,8 @@ def _takes_effect(context: Context, name: str, hook: Hook, told: Answer) -> bool
         goes = goes_on(hook, told.verdict)
         if hook == "confirm-traffic-increase" and session.may_begin and told.verdict != "fail":
             goes = True
+        if goes and told.verdict == "pass" and hook in ("confirm-traffic-increase", "confirm-promotion"):
+            _tell(tx, session, _trail(context, tx, session), context.clock.now(), "gate.passed")
         if goes and hook == "pre-rollout":
             _write(tx, replace(session, may_begin=True))
         if goes and hook == "confirm-traffic-increase":

@@ -23,10 +23,13 @@ from interlock.domain.rollout.stages import Canary, Prepare, Shadow
 from interlock.engine import records
 from interlock.engine.codec import dump
 from interlock.engine.context import Context
+from interlock.engine.diagnoses import read_diagnosis
 from interlock.engine.observe import read_base, shadow_series
 from interlock.engine.ports import Transaction
 from interlock.engine.records import Rollout
 from interlock.engine.rollouts import find
+from interlock.engine.supplies import read_supplies
+from interlock.engine.views import broken_view, shadow_view
 from interlock.kernel.digest import plain
 
 
@@ -36,13 +39,15 @@ def gates_view(context: Context, name: str) -> dict[str, Any]:
         rollout = find(tx, name)
         plan = records.read_plan(tx, rollout.plan)
         judgement, series = _judged(context, tx, rollout, plan)
+        base, diagnosis = read_base(tx, rollout.id), read_diagnosis(tx, rollout.id)
+        supplies = read_supplies(tx, rollout.id).told
     position = rollout.position
     seen = context.seen.get(rollout.id) if rollout.is_live else None
     age_s = seen.evidence_age_s if seen else None
     stage = plan.stages[position.stage]
     is_collecting = rollout.is_live and position.phase == "forward" and isinstance(stage, Canary | Shadow)
     is_stale = is_collecting and series != "nothing" and (age_s is None or age_s > STALE_AFTER_S)
-    full = judgement_in_full(judgement, plan.gates)
+    full = judgement_in_full(judgement, plan.gates if series == "shadow" else plan.exposed_gates)
     return {
         "rollout": rollout.id,
         "change": rollout.change,
@@ -55,6 +60,12 @@ def gates_view(context: Context, name: str) -> dict[str, Any]:
         "judged": series,
         "age_s": age_s,
         "is_stale": is_stale,
+        "diagnosis": diagnosis,
+        "moved": [{"service": service, "says": str(drift)} for service, drift in seen.moved] if seen else [],
+        "notes": list(seen.notes) if seen else [],
+        "broken": broken_view(base.caught.broken, rollout) if base else [],
+        "shadow": shadow_view(base.shadow, base.twins) if base and base.shadow.pairs else None,
+        "supplies": plain(supplies),
         **full,
         "verdict": unless_stale(full["verdict"], age_s) if is_stale else full["verdict"],
     }
@@ -123,9 +134,9 @@ def _judged(context: Context, tx: Transaction, rollout: Rollout, plan: Plan) -> 
     for series in ("canary", "shadow"):
         blocks, steps = _recorded(tx, rollout, series)
         if blocks:
-            *_, (_, state) = walk(plan.gates, blocks, steps)
+            *_, (_, state) = walk(plan.gates if series == "shadow" else plan.exposed_gates, blocks, steps)
             return verdicts(state), series
-    return verdicts(begin(plan.gates)), "nothing"
+    return verdicts(begin(plan.exposed_gates)), "nothing"
 
 
 def _recorded(tx: Transaction, rollout: Rollout, series: str) -> tuple[list[Block], tuple[int, ...]]:
@@ -141,7 +152,7 @@ def blocks_of_rollout(context: Context, name: str) -> dict[str, Any]:
         rollout = find(tx, name)
         plan = records.read_plan(tx, rollout.plan)
         blocks, steps = _recorded(tx, rollout, "canary")
-    return recording(rollout.id, plan.gates, steps, blocks)
+    return recording(rollout.id, plan.exposed_gates, steps, blocks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from interlock.domain.audit.event import Event
 from interlock.domain.changes.approval import Approval, Requirement, approve, missing
+from interlock.domain.changes.checked import check_findings, subjects
 from interlock.domain.changes.request import Change, Role
 from interlock.domain.changes.workspace import Workspace
+from interlock.domain.checks.check import CheckResult
+from interlock.domain.checks.record import as_record, result_from
 from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.rollout.plan import Plan, changed_parts
 from interlock.engine import records
@@ -39,13 +42,16 @@ class PlanBlocked(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A compiled plan with what was found, who still has to agree, and what voided earlier approvals."""
+    """A compiled plan with what was found, who still has to agree, and what voided earlier approvals. checks: the
+    newest results about what moves.
+    """
 
     plan: Plan
     findings: tuple[Finding, ...]
     approvals: tuple[Approval, ...]
     missing: tuple[Requirement, ...]
     voided: tuple[str, ...]
+    checks: tuple[CheckResult, ...] = ()
 
     @property
     def is_blocked(self) -> bool:
@@ -68,13 +74,20 @@ def _planned(tx: Transaction, workspace: Workspace, change: Change, findings: li
     before = records.newest_plan(tx, change.name)
     records.keep_plan(tx, plan)
     approvals = records.read_approvals(tx, change.name)
+    checks = _checks(tx, change)
     return Planned(
         plan=plan,
-        findings=(*findings, *found),
+        findings=(*findings, *found, *check_findings(change, workspace.checks, checks)),
+        checks=checks,
         approvals=tuple(a for a in approvals if a.digest == plan.digest),
         missing=missing(plan.requirements, approvals, plan.digest),
         voided=_voided(tx, approvals, plan, before),
     )
+
+
+def _checks(tx: Transaction, change: Change) -> tuple[CheckResult, ...]:
+    """The newest result of every check on what the change moves."""
+    return tuple(result_from(d.body) for subject in subjects(change) for d in tx.scan("check", f"{subject}/"))
 
 
 def _voided(tx: Transaction, approvals: list[Approval], plan: Plan, before: Plan | None) -> tuple[str, ...]:
@@ -118,10 +131,21 @@ def approve_change(context: Context, name: str, role: Role, person: str, digest:
                 "approval.given",
                 f"change:{name}",
                 f"as {role.value} for {subjects}",
-                {"digest": plan.digest},
+                {"digest": plan.digest, "checks": [_seen(result) for result in planned.checks]},
             )
         )
         return _planned(tx, workspace, change, findings)
+
+
+def _seen(result: CheckResult) -> dict[str, str]:
+    """What an approver could read of a check."""
+    record = as_record(result)
+    return {
+        "subject": result.subject,
+        "name": result.name,
+        "verdict": record["verdict"]["kind"],
+        "digest": record["digest"],
+    }
 
 
 def load_valid(context: Context) -> tuple[Workspace, list[Finding]]:

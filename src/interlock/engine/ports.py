@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from interlock.domain.audit.event import Entry, Event, Head
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.checks.evidence import ArmCounts, Block
-from interlock.domain.checks.metric import Arms, MetricQuery, Reading, Span
+from interlock.domain.checks.metric import Arms, Metric, MetricQuery, Reading, Span
 from interlock.domain.releases.release import Deployment
 from interlock.domain.releases.route_table import RouteTable
 from interlock.kernel.finding import Finding
@@ -137,8 +137,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class BadAnswer:
-    """A bad answer of a keyed caller: every one of them is told, or too many and then the rest is not (see
-    `Captured.bad`). key: the entity key's digest, never the key itself; at_s: seconds since 1970.
+    """A bad answer of a keyed caller while a split is on. Every one of them is told, or is in `Counters.untold`, or
+    was lost with the reader that had just taken it.
+
+    release: of the arm that the request was assigned to. key: the entity key's digest, never the key itself; at_s:
+    seconds since 1970, when the request began.
     """
 
     service: str
@@ -167,7 +170,8 @@ class Counters:
 
     arms: (service, release) -> what was served to real callers; shadows: the same for copies;
     unpinned: service -> requests that arrived inside without a valid pin; unkeyed: service -> edge requests
-    that carried no entity key.
+    that carried no entity key; untold: service -> bad answers of keyed callers that `Captured.bad` lacks,
+    because nobody took them in time.
     """
 
     epoch: str
@@ -175,6 +179,7 @@ class Counters:
     shadows: Mapping[tuple[str, str], ArmCounts] = field(default_factory=dict)
     unpinned: Mapping[str, int] = field(default_factory=dict)
     unkeyed: Mapping[str, int] = field(default_factory=dict)
+    untold: Mapping[str, int] = field(default_factory=dict)
 
 
 class DataPlane(Protocol):
@@ -212,6 +217,16 @@ class MetricSource(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+class MetricSources(Protocol):
+    """Where declared metrics are read."""
+
+    def open(self, metric: Metric) -> MetricSource:
+        """The source of a metric. Invalid when its address cannot be used, or an environment variable is not set;
+        no message, of this or of the source's readings, holds the value of a variable.
+        """
         ...
 
 

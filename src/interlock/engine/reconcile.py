@@ -7,8 +7,9 @@ published, an unfinished stage goes on, and nothing is done twice that is not id
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from interlock.domain.audit.event import Event
 from interlock.domain.changes.cut import overlay
@@ -16,15 +17,19 @@ from interlock.domain.gates.receipt import receipt
 from interlock.domain.releases.route_table import RouteTable
 from interlock.domain.rollout.actions import Action, Adopt, Free, Publish
 from interlock.domain.rollout.decide import TICK_S, Decision, decide
+from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
-from interlock.domain.rollout.position import Position
+from interlock.domain.rollout.position import Position, gap_between, steadied
 from interlock.domain.rollout.stages import Prepare, Shadow
-from interlock.engine import records
+from interlock.engine import captures, records
 from interlock.engine.context import Context
-from interlock.engine.observe import Judges, observe, read_base, shadow_series
+from interlock.engine.diagnoses import diagnosed
+from interlock.engine.observe import Judges, gates_of, observe, read_base, shadow_series
 from interlock.engine.ports import Captured, Counters, Transaction
+from interlock.engine.readings import Readings
 from interlock.engine.records import Rollout
 from interlock.engine.routes import wanted_table
+from interlock.engine.supplies import assumptions, due
 from interlock.kernel.digest import digest
 from interlock.kernel.errors import InterlockError, Invariant, Stale
 from interlock.kernel.instant import Instant
@@ -38,6 +43,14 @@ class Loop:
     report: Callable[[str], None] = lambda _: None
     judges: Judges = field(default_factory=Judges)
     last_fault: str = ""
+    readings: Readings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.readings = Readings(self.context.sources)
+
+    def close(self) -> None:
+        """Stop reading metrics, and close their sources."""
+        self.readings.close()
 
     def run(self, stop: threading.Event) -> None:
         """Look until `stop` is set. A dependency that fails is reported once, and tried again at the next look."""
@@ -93,10 +106,20 @@ class Loop:
             plan = records.read_plan(tx, seen_before.plan)
         ill = self._ask_endpoints(seen_before, plan)
         with context.store.transaction() as tx:
-            rollout = records.read_rollout(tx, seen_before.id)
+            rollout = self._steady(tx, records.read_rollout(tx, seen_before.id), now)
             is_in_place = context.plane.published() == self._wanted(tx).digest
             seen = observe(
-                tx, self.judges, rollout, plan, counters, captured, ill, is_in_place, now, context.block_s
+                tx,
+                self.judges,
+                rollout,
+                plan,
+                counters,
+                captured,
+                ill,
+                is_in_place,
+                now,
+                context.block_s,
+                self.readings.answers(rollout.id),
             )
             context.seen[rollout.id] = seen
             decision = decide(plan, rollout.position, seen, now)
@@ -104,10 +127,27 @@ class Loop:
                 records.write_rollout(tx, replace(rollout, position=decision.position))
             for action in decision.actions:
                 _perform(tx, rollout, plan, action)
-            _tell(tx, rollout, plan, decision, now)
+            _tell(tx, rollout, plan, decision, seen, now)
+            wanted = due(tx, replace(rollout, position=decision.position), plan, now)
+        for source, span in wanted:
+            self.readings.ask(rollout.id, source, span, now)
         if decision.position.phase == "finished":
             self.judges.forget(rollout.id)
+            with context.store.transaction() as tx:
+                captures.forget(tx, rollout.id)
+            self.readings.forget(rollout.id)
         return decision.wake_s
+
+    def _steady(self, tx: Transaction, rollout: Rollout, now: Instant) -> Rollout:
+        """The rollout with a gap between two looks taken out of its times, and told."""
+        base = read_base(tx, rollout.id)
+        looked_at = base.looked_at if base else None
+        gap_s = gap_between(looked_at, now).total_seconds()
+        if not gap_s:
+            return rollout
+        says = f"the clock moved by {gap_s:+.0f} s between two looks; that time counts for nothing"
+        tx.append(Event(now, "interlock", "rollout.gap", f"rollout:{rollout.id}", says, {"seconds": gap_s}))
+        return records.write_rollout(tx, replace(rollout, position=steadied(rollout.position, looked_at, now)))
 
     def _ask_endpoints(self, rollout: Rollout, plan: Plan) -> dict[str, str] | None:
         if not isinstance(plan.stages[rollout.position.stage], Prepare):
@@ -156,12 +196,12 @@ def _perform(tx: Transaction, rollout: Rollout, plan: Plan, action: Action) -> N
             pass
 
 
-def _tell(tx: Transaction, rollout: Rollout, plan: Plan, decision: Decision, now: Instant) -> None:
+def _tell(tx: Transaction, rollout: Rollout, plan: Plan, decision: Decision, seen: Seen, now: Instant) -> None:
     """Audit what changed, with the receipt of the verdict that it rests on; mere waiting is not news."""
     before, after = rollout.position, decision.position
     if _milestone(before) == _milestone(after):
         return
-    facts = {
+    facts: dict[str, Any] = {
         "stage": after.stage,
         "kind": plan.stages[after.stage].kind,
         "phase": after.phase,
@@ -173,7 +213,11 @@ def _tell(tx: Transaction, rollout: Rollout, plan: Plan, decision: Decision, now
         ],
     }
     if decision.uses_evidence:
-        facts["receipt"] = _keep_receipt(tx, rollout, plan, before)
+        about: dict[str, Any] = {"not_watched": list(seen.notes)} if seen.notes else {}
+        base = read_base(tx, rollout.id)
+        if base and after.outcome == "rolled_back":
+            facts["diagnosis"] = about["diagnosis"] = diagnosed(tx, base.caught, rollout, now)
+        facts["receipt"] = _keep_receipt(tx, rollout, plan, before, about)
     tx.append(Event(now, "interlock", _event_kind(before, after), f"rollout:{rollout.id}", decision.because, facts))
 
 
@@ -200,13 +244,15 @@ def _event_kind(before: Position, after: Position) -> str:
     return "rollout.paused" if after.is_paused else "rollout.resumed" if before.is_paused else "rollout.noted"
 
 
-def _keep_receipt(tx: Transaction, rollout: Rollout, plan: Plan, position: Position) -> str:
-    """Store everything that recomputes the verdict; returns the receipt's name."""
+def _keep_receipt(
+    tx: Transaction, rollout: Rollout, plan: Plan, position: Position, about: Mapping[str, Any]
+) -> str:
+    """Store everything that recomputes the verdict, and what else is known `about` it; returns its name."""
     in_shadow = isinstance(plan.stages[position.stage], Shadow)
     series = shadow_series(rollout.id) if in_shadow else rollout.id
     number = len(tx.scan("receipt", f"{rollout.id}.")) + 1
     name = f"{rollout.id}.{number}"
-    subject = {
+    subject: dict[str, Any] = {
         "receipt": name,
         "rollout": rollout.id,
         "plan": plan.digest,
@@ -214,9 +260,12 @@ def _keep_receipt(tx: Transaction, rollout: Rollout, plan: Plan, position: Posit
         "candidate": rollout.candidate,
         "stage": position.stage,
         "series": series,
+        **about,
     }
+    if not in_shadow and (assumed := assumptions(tx, rollout.id)):
+        subject["assumes"] = assumed
     base = read_base(tx, rollout.id)
     steps = base.steps if base and not in_shadow else ()
-    text = receipt(plan.gates, tx.blocks(series), subject, steps).decode()
+    text = receipt(gates_of(plan, series), tx.blocks(series), subject, steps).decode()
     tx.write("receipt", name, {"text": text})
     return name

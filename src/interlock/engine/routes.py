@@ -9,6 +9,7 @@ from interlock.domain.releases.route_table import RouteTable, Shadow, Split, rou
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import traffic
 from interlock.engine import records
+from interlock.engine.observe import read_base
 from interlock.engine.ports import Transaction
 from interlock.engine.records import Rollout
 
@@ -27,7 +28,9 @@ def wanted_table(tx: Transaction, current: Release, live: Sequence[tuple[Rollout
         default = rollout.candidate if flow.default == "candidate" else rollout.baseline
         defaults |= dict.fromkeys(plan.holds, default)
         if flow.weight_bp:
-            splits |= dict.fromkeys(plan.holds, Split(rollout.candidate, flow.weight_bp, plan.seed))
+            base = read_base(tx, rollout.id)
+            split = Split(rollout.candidate, flow.weight_bp, plan.seed, base.sample_bp if base else 0)
+            splits |= dict.fromkeys(plan.holds, split)
         if flow.shadow_bp:
-            shadows |= dict.fromkeys(plan.holds, Shadow(rollout.candidate, flow.shadow_bp))
+            shadows |= dict.fromkeys(plan.holds, Shadow(rollout.candidate, flow.shadow_bp, flow.twin_bp))
     return route_table(current, tuple(releases.values()), splits, shadows, defaults)

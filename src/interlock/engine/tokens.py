@@ -7,13 +7,24 @@ that author and approver are different people in fact and not only in name.
 from __future__ import annotations
 
 import hashlib
+from typing import Protocol
 
 from interlock.domain.audit.event import Event
 from interlock.engine.context import Context
+from interlock.engine.ports import Clock, Store
 from interlock.kernel.errors import InterlockError, Invalid, Refused
 
 OPERATOR = ""
 """The person of the operator's token: whoever it names."""
+
+
+class Surroundings(Protocol):
+    """What is needed to keep and to know tokens; every use case's surroundings have it."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def clock(self) -> Clock: ...
 
 
 class Unauthenticated(InterlockError):
@@ -32,7 +43,7 @@ class SpeaksForAnother(Refused):
     status = 403
 
 
-def keep_token(context: Context, token: str, person: str, by: str) -> None:
+def keep_token(context: Surroundings, token: str, person: str, by: str) -> None:
     """Make `token` speak for `person` (OPERATOR: for whom it names). Keeping it again changes nothing."""
     key = _key(token)
     with context.store.transaction() as tx:
@@ -42,7 +53,7 @@ def keep_token(context: Context, token: str, person: str, by: str) -> None:
             tx.append(Event(context.clock.now(), by, "token.issued", subject))
 
 
-def person_of(context: Context, token: str, named: str | None) -> str:
+def person_of(context: Surroundings, token: str, named: str | None) -> str:
     """The person who speaks: the token's own, or for the operator's token the one that is `named`."""
     with context.store.transaction(read_only=True) as tx:
         found = tx.read("token", _key(token))
@@ -56,7 +67,7 @@ def person_of(context: Context, token: str, named: str | None) -> str:
     return str(own)
 
 
-def is_operator(context: Context, token: str) -> bool:
+def is_operator(context: Surroundings, token: str) -> bool:
     with context.store.transaction(read_only=True) as tx:
         found = tx.read("token", _key(token))
     return found is not None and found.body["person"] == OPERATOR

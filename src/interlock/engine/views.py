@@ -6,14 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlock.domain.audit.event import Entry
-from interlock.domain.checks.shadow import PairCounts
+from interlock.domain.checks.record import as_record
+from interlock.domain.checks.shadow import (
+    Excess,
+    PairCounts,
+    excess_by_field,
+    excess_of_answers,
+    noisy_fields,
+)
+from interlock.domain.checks.violations import ViolationCounts
+from interlock.domain.gates.gate import Gate
 from interlock.domain.gates.receipt import judgement_as_plain
 from interlock.domain.gates.verdict import Judgement
 from interlock.domain.rollout.explain import explain, explain_gate, explain_stage
 from interlock.domain.rollout.observation import Seen
+from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import traffic
 from interlock.engine import records
 from interlock.engine.context import Context
+from interlock.engine.diagnoses import read_diagnosis
 from interlock.engine.plans import Planned
 from interlock.engine.ports import Transaction
 from interlock.engine.records import Rollout
@@ -31,14 +42,18 @@ def plan_view(planned: Planned) -> dict[str, Any]:
         "sponsor": plan.sponsor,
         "moves": plain(plan.moves),
         "stages": [{"kind": k, "does": does, "undo": undo} for k, does, undo in explain(plan)],
-        "gates": [{**plain(gate), "says": explain_gate(gate)} for gate in plan.gates.gates],
+        "gates": [
+            {**plain(gate), "says": explain_gate(gate) + _read_from(plan, gate)} for gate in plan.gates.gates
+        ],
         "alpha": plan.gates.alpha,
         "holds": list(plan.holds),
         "losses": plain(plan.losses),
         "reaches": plain(plan.reaches),
+        "waves": plain(plan.waves),
         "contents": plain(plan.contents),
         "window": plain(plan.window),
         "findings": plain(planned.findings),
+        "checks": [as_record(result) for result in planned.checks],
         "is_blocked": planned.is_blocked,
         "approvals": plain(planned.approvals),
         "missing": plain(planned.missing),
@@ -46,6 +61,12 @@ def plan_view(planned: Planned) -> dict[str, Any]:
         "voided": list(planned.voided),
         "content": plain(plan),
     }
+
+
+def _read_from(plan: Plan, gate: Gate) -> str:
+    """Which declared source a gate's numbers come from, and how often; empty when none does."""
+    metric = next((m for m in plan.metrics if m.source and m.name == gate.outcome), None)
+    return f", read every {metric.every_s:g} s from {metric.source}" if metric else ""
 
 
 def rollout_view(context: Context, tx: Transaction, rollout: Rollout) -> dict[str, Any]:
@@ -74,6 +95,7 @@ def rollout_view(context: Context, tx: Transaction, rollout: Rollout) -> dict[st
         "shadow_bp": flow.shadow_bp,
         "holds": list(plan.holds),
         "evidence": evidence_view(seen) if seen and rollout.is_live else None,
+        "diagnosis": read_diagnosis(tx, rollout.id),
     }
 
 
@@ -84,16 +106,59 @@ def evidence_view(seen: Seen) -> dict[str, Any]:
         "fault": seen.fault,
         "ill": dict(seen.ill or {}),
         "gates": judgement_view(seen.judgement),
-        "shadow": _shadow_view(seen.shadow),
+        "supplies": plain(seen.supplies),
+        "shadow": shadow_view(seen.shadow, seen.twins),
+        "moved": [{"service": service, **plain(d), "says": str(d)} for service, d in seen.moved],
+        "notes": list(seen.notes),
     }
 
 
-def _shadow_view(shadow: PairCounts) -> dict[str, Any]:
-    fields = {
-        name: {"pairs": n.pairs, "differing": n.differing, "mean_change": n.mean_change}
-        for name, n in shadow.fields.items()
+def shadow_view(shadow: PairCounts, twins: PairCounts) -> dict[str, Any]:
+    """What copies answered, beside the baseline's own noise; `fields` in order of what they surely carry of it."""
+    return {
+        "pairs": shadow.pairs,
+        "differing": shadow.differing,
+        "difference": shadow.difference,
+        "twins": twins.pairs,
+        "excess": _excess_view(excess_of_answers(shadow, twins)),
+        "fields": {e.subject: _field_view(shadow, e) for e in excess_by_field(shadow, twins)},
+        "noisy": [
+            {
+                "field": name,
+                "share": twins.fields[name].differing / twins.fields[name].pairs,
+                "remedy": f"Add {name} to `ignore` of steps.shadow, or say in `tolerate` how far it may differ.",
+            }
+            for name in noisy_fields(twins)
+        ],
     }
-    return {"pairs": shadow.pairs, "differing": shadow.differing, "difference": shadow.difference, "fields": fields}
+
+
+def broken_view(broken: Mapping[str, ViolationCounts], rollout: Rollout) -> list[dict[str, Any]]:
+    """Answers that broke their contract, by service and arm, with the fields and how they broke it."""
+    arms = {rollout.candidate: "candidate", rollout.baseline: "baseline"}
+    told = []
+    for key, counts in sorted(broken.items()):
+        service, _, release = key.rpartition("|")
+        told.append(
+            {
+                "service": service,
+                "arm": arms.get(release, release),
+                "answers": counts.answers,
+                "broken": counts.broken,
+                "fields": plain(counts.fields),
+            }
+        )
+    return told
+
+
+def _excess_view(excess: Excess) -> dict[str, Any]:
+    return {"noise": excess.noise, "at_least": excess.at_least, "at_most": excess.at_most}
+
+
+def _field_view(shadow: PairCounts, excess: Excess) -> dict[str, Any]:
+    counted = shadow.fields[excess.subject]
+    told = {"pairs": counted.pairs, "differing": counted.differing, "mean_change": counted.mean_change}
+    return told | _excess_view(excess)
 
 
 def judgement_view(judgement: Judgement | None) -> dict[str, Any] | None:

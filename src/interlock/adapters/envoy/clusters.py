@@ -25,13 +25,14 @@ def clusters(table: RouteTable) -> Iterator[Json]:
 
     Whether it gets any is the edge's matter: so nothing is missing while the edge still copies or does already.
     """
+    segmented = {b.deployment.service for b in table.backends if b.deployment.segments}
     for backend in table.backends:
-        yield _cluster(backend)
+        yield _cluster(backend, is_segmented=backend.deployment.service in segmented)
         if backend.deployment.edge:
             yield _shadow_cluster(backend.deployment.service, backend.release)
 
 
-def _cluster(backend: Backend) -> Json:
+def _cluster(backend: Backend, *, is_segmented: bool) -> Json:
     deployment = backend.deployment
     name = cluster(deployment.service, backend.release)
     endpoints = [split_endpoint(e) for e in deployment.endpoints]
@@ -45,7 +46,7 @@ def _cluster(backend: Backend) -> Json:
         "circuit_breakers": _UNBROKEN,
         "load_assignment": _assignment(name, [_socket(host, port) for host, port in endpoints]),
         "typed_extension_protocol_options": _upstream(
-            _lua_filter(RELEASE_FILTER, lua.release_filter(backend.release, deployment))
+            _lua_filter(RELEASE_FILTER, lua.release_filter(backend.release, deployment, is_segmented=is_segmented))
         ),
         "metadata": {"filter_metadata": {"interlock": {"release": backend.release}}},
     }

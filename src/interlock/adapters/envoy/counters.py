@@ -4,6 +4,9 @@ A request is bad when its answer is a 5xx, when it needed a second attempt (the 
 against the arm that the request was assigned to), or when its translation was rejected. Envoy's histogram is
 log-linear (90 bins per decade), ours has 8 bins per octave; each of Envoy's bins goes to ours by its middle, which
 moves a sample by at most one bin.
+Where segments are declared, every count has its segment. Keys in a segment are what `keys.py` makes of the groups
+that occurred, a lower bound; where a service says that callers without a key are split by chance, each of their
+requests was drawn on its own and counts as a key of its own.
 Counts are immediate, latencies follow within the flush interval of one second.
 """
 
@@ -23,8 +26,11 @@ from interlock.engine.ports import Counters
 QUERY = "/stats?format=json&filter=%5Einterlock%5C.&histogram_buckets=detailed"
 
 _REQUESTS = re.compile(
-    r"^interlock\.(?:edge|inner|shadow)\.requests\.route\.(.+)\.code\.(\d+)\.attempts\.(\d+)\.lens\.(.*)$"
+    r"^interlock\.(?:edge|inner|shadow)\.requests\.route\.(.+)\.code\.(\d+)\.attempts\.(\d+)"
+    r"\.lens\.(.*?)\.segment\.(.*)$"
 )
+_GROUPS = re.compile(r"^interlock\.(?:edge|inner)\.groups\.route\.(.+)\.group\.(\d+)\.segment\.(.+)$")
+_UNTOLD = re.compile(r"^interlock\.edge\.untold\.route\.(.+)$")
 _DURATION = re.compile(r"^interlock\.(?:edge|inner|shadow)\.duration_us\.route\.(.+)$")
 _LOG_FACTOR = math.log(LATENCY_BIN_FACTOR)
 
@@ -34,13 +40,23 @@ class _Tally:
     requests: int = 0
     bad: int = 0
     latency: Counter[int] = field(default_factory=Counter)
+    segments: defaultdict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
 
-    def counts(self) -> ArmCounts:
-        return ArmCounts(self.requests, self.bad, dict(sorted(self.latency.items())))
+    def counts(self, *, are_keys: bool) -> ArmCounts:
+        """As evidence. are_keys: each request counts as a key of its own in its segment, else none does."""
+        return ArmCounts(
+            requests=self.requests,
+            bad=self.bad,
+            latency=dict(sorted(self.latency.items())),
+            segments={
+                name: (n.total(), n[True], n.total() if are_keys else 0)
+                for name, n in sorted(self.segments.items())
+            },
+        )
 
 
-def counters(stats: Mapping[str, Any], epoch: str) -> Counters:
-    """What an answer to QUERY says. `epoch` names the process that counted."""
+def counters(stats: Mapping[str, Any], epoch: str, keys: Mapping[str, int] | None = None) -> Counters:
+    """What an answer to QUERY says. `epoch` names the process that counted; `keys` come from `keys.Keys.told`."""
     tallies: defaultdict[RouteName, _Tally] = defaultdict(_Tally)
     for entry in stats["stats"]:
         if "name" in entry:
@@ -49,11 +65,24 @@ def counters(stats: Mapping[str, Any], epoch: str) -> Counters:
             _time(tallies, entry.get("histograms", {}).get("details", ()))
     return Counters(
         epoch=epoch,
-        arms=_arms(tallies, {Kind.EDGE, Kind.UNKEYED, Kind.PINNED}),
+        arms=_with_keys(_arms(tallies, {Kind.EDGE, Kind.UNKEYED, Kind.PINNED}), keys or {}),
         shadows=_arms(tallies, {Kind.SHADOW}),
         unpinned=_requests(tallies, {Kind.UNPINNED}),
         unkeyed=_requests(tallies, {Kind.UNKEYED, Kind.ASIDE}),
+        untold=_untold(stats),
     )
+
+
+def groups(stats: Mapping[str, Any]) -> dict[str, dict[int, int]]:
+    """`service|release|segment` -> group of the key -> requests of real callers, out of the same answer."""
+    out: dict[str, dict[int, int]] = {}
+    for entry in stats["stats"]:
+        found = _GROUPS.match(entry.get("name", ""))
+        route = parse_route(found[1]) if found else None
+        if found and route and route.kind in (Kind.EDGE, Kind.PINNED):
+            counts = out.setdefault(f"{route.service}|{route.release}|{found[3]}", {})
+            counts[int(found[2])] = counts.get(int(found[2]), 0) + int(entry["value"])
+    return out
 
 
 def latency_bin(milliseconds: float) -> int:
@@ -70,6 +99,8 @@ def _count(tallies: defaultdict[RouteName, _Tally], name: str, number: int) -> N
         tally.requests += number
         is_bad = int(found[2]) >= 500 or int(found[3]) > 1 or found[4] == "rejected"
         tally.bad += number if is_bad else 0
+        if found[5]:
+            tally.segments[found[5]][is_bad] += number
 
 
 def _time(tallies: defaultdict[RouteName, _Tally], details: Iterable[Mapping[str, Any]]) -> None:
@@ -86,8 +117,25 @@ def _arms(tallies: Mapping[RouteName, _Tally], kinds: set[Kind]) -> dict[tuple[s
     for route, tally in sorted(tallies.items(), key=lambda item: str(item[0])):
         if route.kind in kinds:
             arm = (route.service, route.release)
-            out[arm] = out.get(arm, ArmCounts()) + tally.counts()
+            out[arm] = out.get(arm, ArmCounts()) + tally.counts(are_keys=route.kind is Kind.UNKEYED)
     return out
+
+
+def _with_keys(arms: dict[tuple[str, str], ArmCounts], keys: Mapping[str, int]) -> dict[tuple[str, str], ArmCounts]:
+    for name, number in keys.items():
+        service, release, segment = name.split("|", 2)
+        if found := arms.get((service, release)):
+            arms[service, release] = found + ArmCounts(segments={segment: (0, 0, number)})
+    return arms
+
+
+def _untold(stats: Mapping[str, Any]) -> dict[str, int]:
+    out: Counter[str] = Counter()
+    for entry in stats["stats"]:
+        found = _UNTOLD.match(entry.get("name", ""))
+        if route := parse_route(found[1]) if found else None:
+            out[route.service] += int(entry["value"])
+    return dict(sorted(out.items()))
 
 
 def _requests(tallies: Mapping[RouteName, _Tally], kinds: set[Kind]) -> dict[str, int]:

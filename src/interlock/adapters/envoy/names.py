@@ -16,6 +16,13 @@ API = "type.googleapis.com/envoy."
 """Prefix of the type names in Envoy's configuration."""
 OVERWRITE = "OVERWRITE_IF_EXISTS_OR_ADD"
 
+BUFFER_FILTER = "envoy.filters.http.buffer"
+MARKS_FILTER = "interlock.marks"
+GROUP_FILTER = "interlock.group"
+CAPTURE_FILTER = "interlock.capture"
+BAD_FILTER = "interlock.bad"
+"""Filters that every listener has switched off, for routes to switch on; see `marks.py`."""
+
 
 class Kind(StrEnum):
     """Why a request was on a route. EDGE, UNKEYED, PINNED count towards the arm; SHADOW towards the copies.
@@ -50,6 +57,11 @@ def parse_route(text: str) -> RouteName | None:
     if len(parts) != 3 or parts[2] not in set(Kind):
         return None
     return RouteName(parts[0], parts[1], Kind(parts[2]))
+
+
+def switched_on(name: str, config: Json | None = None) -> Json:
+    """What a route says to switch the filter `name` on, with a configuration of its own where it has one."""
+    return {name: {"@type": f"{API}config.route.v3.FilterConfig", "config": config or {}}}
 
 
 def cluster(service: str, release: str) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 from interlock.adapters.envoy import listeners as start_up
 from interlock.adapters.envoy.admin import Admin, socket_path
 from interlock.adapters.envoy.capture import Captures
-from interlock.adapters.envoy.counters import QUERY, counters
+from interlock.adapters.envoy.counters import QUERY, counters, groups
+from interlock.adapters.envoy.keys import Keys
 from interlock.adapters.envoy.listeners import Places
 from interlock.adapters.envoy.names import Json
 from interlock.adapters.envoy.process import Process, exclusive, wait_until
@@ -55,6 +56,7 @@ class EnvoyDataPlane:
         self._process = Process(self._places, self._admin, concurrency)
         self._snapshot = Snapshot(directory, self._admin, self._process.log)
         self._captures = Captures(self._places.captures, self._admin)
+        self._keys = Keys(self._places.file("keys"))
         self._record = Record(self._places.file("published"))
         self._turn = threading.RLock()
 
@@ -70,6 +72,7 @@ class EnvoyDataPlane:
         EnvoyFailed when it cannot be started.
         """
         self._places.directory.mkdir(parents=True, exist_ok=True)
+        self._places.captures.parent.mkdir(mode=0o700, exist_ok=True)
         with self._turn, exclusive(self._places.directory / "lock", self._deadline_s):
             wanted = json.dumps(start_up.bootstrap(self._places), indent=1).encode()
             bootstrap = self._places.file("bootstrap")
@@ -115,12 +118,14 @@ class EnvoyDataPlane:
     def counters(self) -> Counters:
         """Counts since Envoy started; EnvoySilent when it does not answer."""
         epoch = self._admin.json("/server_info")["node"]["id"]
-        return counters(self._admin.json(QUERY), epoch)
+        stats = self._admin.json(QUERY)
+        splits = frozenset(e.split.seed for t in self._record.tables() for e in t.entries if e.split)
+        return counters(stats, epoch, self._keys.told(epoch, splits, groups(stats)))
 
     def take_captured(self) -> Captured:
         """What was captured before the call before this one; each once."""
         with self._turn:
-            return Captured(pairs=tuple(self._captures.take()))
+            return self._captures.take()
 
     def stop(self) -> None:
         """End Envoy; its files stay."""

@@ -17,16 +17,27 @@ from typing import Any
 
 from interlock.adapters.envoy import lua
 from interlock.adapters.envoy.clusters import RELEASE_FILTER, clusters
-from interlock.adapters.envoy.names import API, OVERWRITE, Json, Kind, RouteName, cluster, shadow_cluster
+from interlock.adapters.envoy.marks import carried, edge_marks, inner_marks, segments_of
+from interlock.adapters.envoy.names import (
+    API,
+    BUFFER_FILTER,
+    CAPTURE_FILTER,
+    OVERWRITE,
+    Json,
+    Kind,
+    RouteName,
+    cluster,
+    shadow_cluster,
+    switched_on,
+)
+from interlock.adapters.envoy.sampling import MILLION, Range, Slice, answers_of, slices
 from interlock.domain.releases.release import Deployment
 from interlock.domain.releases.route_table import Entry, RouteTable, Split
-from interlock.domain.traffic.baggage import HEADER, RELEASE_MEMBER, SHADOW_MEMBER
+from interlock.domain.traffic.baggage import HEADER, KEY_MEMBER, RELEASE_MEMBER, SEGMENT_MEMBER, SHADOW_MEMBER
 
 Backends = dict[str, Deployment]
 """One service: release -> deployment."""
 
-BUFFER_FILTER = "envoy.filters.http.buffer"
-CAPTURE_FILTER = "interlock.capture"
 BODILESS = "GET|HEAD|OPTIONS|DELETE|TRACE"
 IDEMPOTENT = f"{BODILESS}|PUT"
 """Methods that may always be repeated (RFC 9110 section 9.2.2; CONNECT is not proxied)."""
@@ -47,11 +58,12 @@ def translate(table: RouteTable) -> Resources:
     """The resources that make `table` serve. The table must be sound (see `validate.py`)."""
     found = by_service(table)
     served = [(e, found.get(e.service, {})) for e in table.entries]
+    is_carried = any(segments_of(at, e.default) for e, at in served if _is_on_edge(e, at))
     return Resources(
         clusters=tuple(clusters(table)),
         edge=_routes("edge", "path", {e.service: _edge(e, at) for e, at in served if _is_on_edge(e, at)}),
-        inner=_routes("inner", "path", {e.service: _list(_inner(e, at)) for e, at in served}),
-        shadow=_routes("shadow", lua.SHADOW_HEADER, dict(_shadows(table))),
+        inner=_routes("inner", "path", {e.service: _list(_inner(e, at, is_carried)) for e, at in served}),
+        shadow=_routes("shadow", lua.SHADOW_HEADER, {n: m for e, at in served for n, m in _shadows(e, at)}),
     )
 
 
@@ -72,24 +84,25 @@ def _is_on_edge(entry: Entry, backends: Backends) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Which requests a route takes besides its service: path, further header conditions, a random share."""
+    """Which requests a route takes besides its service: path, further header conditions, and those whose random
+    number of a million is below `below`.
+    """
 
     match: Json
     rewrite: str
     headers: tuple[Json, ...] = ()
-    share_bp: int | None = None
+    below: int = MILLION
 
-    def given(self, *headers: Json, share_bp: int | None = None) -> _Place:
-        return _Place(self.match, self.rewrite, (*self.headers, *headers), share_bp)
+    def given(self, *headers: Json, below: int = MILLION) -> _Place:
+        return _Place(self.match, self.rewrite, (*self.headers, *headers), below)
 
     def as_match(self) -> Json:
         out = {**self.match}
         if self.headers:
             out["headers"] = list(self.headers)
-        if self.share_bp is not None:
-            # MILLION, because Envoy uses one random number for every fraction of a request
+        if self.below < MILLION:
             out["runtime_fraction"] = {
-                "default_value": {"numerator": self.share_bp * 100, "denominator": "MILLION"},
+                "default_value": {"numerator": self.below, "denominator": "MILLION"},
                 "runtime_key": "interlock.unset",
             }
         return out
@@ -163,6 +176,10 @@ def _to_candidate(service: str, split: Split, default: str, deployment: Deployme
     }
 
 
+_WHOLE = Range()
+_CAPTURED = switched_on(CAPTURE_FILTER)
+METADATA = "interlock"
+"""Namespace of what a route says of its captured lines."""
 _AT_ONCE = {"base_interval": "0.001s", "max_interval": "0.002s"}
 
 
@@ -187,10 +204,7 @@ def _buffered(limit_bytes: int) -> Json:
         "@type": f"{API}extensions.filters.http.buffer.v3.BufferPerRoute",
         "buffer": {"max_request_bytes": limit_bytes},
     }
-    return {BUFFER_FILTER: {"@type": f"{API}config.route.v3.FilterConfig", "config": config}}
-
-
-_CAPTURED = {CAPTURE_FILTER: {"@type": f"{API}config.route.v3.FilterConfig", "config": {}}}
+    return switched_on(BUFFER_FILTER, config)
 
 
 def _no_release(name: RouteName, place: _Place) -> Json:
@@ -279,84 +293,134 @@ def _edge(entry: Entry, backends: Backends) -> Json:
 
 def _unkeyed(entry: Entry, backends: Backends) -> Iterator[Json]:
     """Requests without an entity key: nobody's bucket. By chance if the service says so, else the default's."""
-    by_chance = backends[entry.default].unkeyed == "split"
-    if entry.split and by_chance:
-        yield from _candidate(entry, backends, Kind.UNKEYED, share_bp=entry.split.weight_bp)
-    yield from _default(entry, backends, Kind.ASIDE if entry.split and not by_chance else Kind.UNKEYED)
+    if entry.split and backends[entry.default].unkeyed == "split":
+        drawn = Range().at(entry.split.weight_bp)
+        yield from _candidate(entry, backends, Kind.UNKEYED, within=Range(0, drawn))
+        yield from _default(entry, backends, Kind.UNKEYED, within=Range(drawn, MILLION))
+    else:
+        yield from _default(entry, backends, Kind.ASIDE if entry.split else Kind.UNKEYED)
 
 
 def _candidate(
-    entry: Entry, backends: Backends, kind: Kind, *headers: Json, share_bp: int | None = None
+    entry: Entry, backends: Backends, kind: Kind, *headers: Json, within: Range = _WHOLE
 ) -> Iterator[Json]:
+    """The candidate's requests, those first whose answers are captured."""
+    assert entry.split is not None
+    noted = _noted(entry, backends, kind)
+    if answers_of(entry):
+        below = within.at(answers_of(entry))
+        more = {"filters": {**noted, **_CAPTURED}, "metadata": _told(is_answer=True)}
+        yield from _to_either(
+            entry, backends, RouteName(entry.service, entry.split.candidate, kind), headers, below, **more
+        )
+    name = RouteName(entry.service, entry.split.candidate, kind)
+    yield from _to_either(entry, backends, name, headers, within.end, filters=noted)
+
+
+def _to_either(
+    entry: Entry, backends: Backends, name: RouteName, headers: tuple[Json, ...], below: int, **more: Any
+) -> Iterator[Json]:
+    """To the candidate, and what it fails of the replayable requests to the default."""
     assert entry.split is not None
     ours, theirs = backends[entry.split.candidate], backends[entry.default]
-    name = RouteName(entry.service, entry.split.candidate, kind)
     kept = max(1_048_576, ours.body_limit_bytes)
     for replays, places in ((True, _replayable(ours)), (False, _everywhere(entry.service))):
         action = _to_candidate(entry.service, entry.split, entry.default, ours, replays=replays)
         for place in places:
-            yield _route(
-                name, place.given(*headers, share_bp=share_bp), action, ours, theirs, request_body_buffer_limit=kept
-            )
+            at = place.given(*headers, below=below)
+            yield _route(name, at, action, ours, theirs, request_body_buffer_limit=kept, **more)
 
 
-def _default(entry: Entry, backends: Backends, kind: Kind, *headers: Json) -> Iterator[Json]:
+def _default(
+    entry: Entry, backends: Backends, kind: Kind, *headers: Json, within: Range = _WHOLE
+) -> Iterator[Json]:
+    """The default's requests, those first that are copied, or whose answers are captured."""
     deployment = backends[entry.default]
     name = RouteName(entry.service, entry.default, kind)
     action = _to_one(entry.service, entry.default, deployment)
-    if entry.shadow and entry.shadow.share_bp:
-        yield from _sampled(entry, backends, name, action, headers)
+    noted = _noted(entry, backends, kind)
+    for part in slices(entry, within, is_comparable=kind is not Kind.ASIDE):
+        if part.copied_to:
+            yield from _copied(entry, backends, name, headers, part, noted)
+        if part.is_answer:
+            filters, metadata = {**noted, **_CAPTURED}, _told(is_answer=True)
+            for place in (p.given(*headers, below=part.end) for p in _everywhere(entry.service)):
+                yield _route(name, place, action, deployment, filters=filters, metadata=metadata)
+    pin = _pin(entry.default, carried(segments_of(backends, entry.default), is_keyed=_is_told(entry, kind)))
     for place in (p.given(*headers) for p in _everywhere(entry.service)):
         if not deployment.request and not deployment.response:
-            yield _route(name, place.given(_NO_BAGGAGE), action, filters=_UNTOUCHED, **_pin(entry.default))
-        yield _route(name, place, action, deployment)
+            yield _route(name, place.given(_NO_BAGGAGE), action, filters={**_UNTOUCHED, **noted}, **pin)
+        yield _route(name, place, action, deployment, filters=noted)
 
 
-def _sampled(
-    entry: Entry, backends: Backends, name: RouteName, action: Json, headers: tuple[Json, ...]
+def _copied(
+    entry: Entry, backends: Backends, name: RouteName, headers: tuple[Json, ...], part: Slice, noted: Json
 ) -> Iterator[Json]:
-    """The share of replayable requests that is copied, and both of whose answers are captured.
+    """The slice of replayable requests that is copied, and both of whose answers are captured.
 
     Envoy abandons a copy when the answer is there before the whole request was, so a request with a body is
-    buffered first; one of unknown length, or above the limit, is not sampled, so as never to refuse it here.
+    buffered first; one of unknown length, or above the limit, is not copied, so as never to refuse it here. The
+    limit is the smaller of both releases' for twins too, so that they are of the same requests as the pairs.
     """
     assert entry.shadow is not None
-    deployment, candidate = backends[entry.default], backends[entry.shadow.candidate]
-    limit = min(deployment.body_limit_bytes, candidate.body_limit_bytes)
-    mirror = {
-        "cluster": shadow_cluster(entry.service, entry.shadow.candidate),
-        "disable_shadow_host_suffix_append": True,
+    deployment = backends[entry.default]
+    limit = min(deployment.body_limit_bytes, backends[entry.shadow.candidate].body_limit_bytes)
+    mirror = {"cluster": shadow_cluster(entry.service, part.copied_to), "disable_shadow_host_suffix_append": True}
+    action = {
+        **_to_one(entry.service, entry.default, deployment),
+        "request_mirror_policies": [mirror],
     }
-    copied = {**action, "request_mirror_policies": [mirror]}
     sized = {"name": "content-length", "range_match": {"start": 0, "end": limit + 1}}
     bodiless = (
         _header(":method", safe_regex={"regex": BODILESS}),
         {"name": "content-length", "present_match": False},
     )
+    filters, metadata = {**noted, **_CAPTURED}, _told(entry.shadow.candidate, is_answer=part.is_answer)
     for place in _replayable(deployment):
-        sampled = place.given(*headers, sized, share_bp=entry.shadow.share_bp)
-        yield _route(name, sampled, copied, filters={**_CAPTURED, **_buffered(limit)})
+        at = place.given(*headers, sized, below=part.end)
+        yield _route(name, at, action, filters={**filters, **_buffered(limit)}, metadata=metadata)
     for place in _everywhere(entry.service):
-        sampled = place.given(*headers, *bodiless, share_bp=entry.shadow.share_bp)
-        yield _route(name, sampled, copied, deployment, filters=_CAPTURED)
+        at = place.given(*headers, *bodiless, below=part.end)
+        yield _route(name, at, action, deployment, filters=filters, metadata=metadata)
 
 
-def _inner(entry: Entry, backends: Backends) -> Iterator[Json]:
-    """Follow the pin; copies are counted apart. Without a known pin: the default, counted as unpinned."""
+def _noted(entry: Entry, backends: Backends, kind: Kind) -> Json:
+    """What is marked on every request of an arm."""
+    key_header = backends[entry.default].entity_header if _is_told(entry, kind) else ""
+    return edge_marks(segments_of(backends, entry.default), key_header=key_header)
+
+
+def _is_told(entry: Entry, kind: Kind) -> bool:
+    """Bad answers are told by key, and keys counted by segment, while there is another arm to compare with."""
+    return entry.split is not None and kind is Kind.EDGE
+
+
+def _told(candidate: str = "", *, is_answer: bool) -> Json:
+    """What captured lines of a route are for: pairs in a comparison with `candidate`, sampled answers, or both."""
+    told = {**({"pair": candidate} if candidate else {}), **({"answer": "yes"} if is_answer else {})}
+    return {"filter_metadata": {METADATA: told}}
+
+
+def _inner(entry: Entry, backends: Backends, is_carried: bool) -> Iterator[Json]:
+    """Follow the pin; copies are counted apart, twins too. Without a known pin: the default, counted as unpinned.
+
+    is_carried: an edge tells segments apart, so a pin may have the segment beside it.
+    """
     service = entry.service
+    marks = inner_marks(segments_of(backends, entry.default))
     copy = _header(HEADER, contains=f"{SHADOW_MEMBER}=1")
     releases = sorted(backends, key=lambda r: (r != entry.default, r))
     for release in (r for r in releases if not backends[r].request and not backends[r].response):
         name, action = RouteName(service, release, Kind.PINNED), _to_one(service, release, backends[release])
         for place in _everywhere(service):
-            yield _route(name, place.given(_bare_pin(release)), action, filters=_UNTOUCHED)
+            bare = place.given(_bare_pin(release, is_carried))
+            yield _route(name, bare, action, filters={**_UNTOUCHED, **marks})
     for release in releases:
         action = _to_one(service, release, backends[release])
-        kinds = [(Kind.PINNED, ())] if release == entry.default else [(Kind.SHADOW, (copy,)), (Kind.PINNED, ())]
-        for kind, marks in kinds:
+        for kind, conditions in ((Kind.SHADOW, (copy,)), (Kind.PINNED, ())):
             for place in _everywhere(service):
-                pinned = place.given(*marks, pin_header(release))
-                yield _route(RouteName(service, release, kind), pinned, action, backends[release])
+                pinned = place.given(*conditions, pin_header(release))
+                yield _route(RouteName(service, release, kind), pinned, action, backends[release], filters=marks)
     name = RouteName(service, entry.default, Kind.UNPINNED)
     for place in _everywhere(service):
         if entry.default in backends:
@@ -371,14 +435,21 @@ _UNTOUCHED = {RELEASE_FILTER: {"@type": f"{API}extensions.filters.http.lua.v3.Lu
 """Where nothing is to be translated and the pin is right, or needs no thought: Lua costs a tenth of the request."""
 
 
-def _pin(release: str) -> Json:
-    """The pin as all of the baggage. Only for routes that cannot be repeated under another release."""
-    header = {"key": HEADER, "value": f"{RELEASE_MEMBER}={release}"}
+def _pin(release: str, beside: str) -> Json:
+    """The pin, and what goes `beside` it, as all of the baggage. Only for routes that cannot be repeated under
+    another release.
+    """
+    header = {"key": HEADER, "value": f"{RELEASE_MEMBER}={release}{beside}"}
     return {"request_headers_to_add": [{"header": header, "append_action": OVERWRITE}]}
 
 
-def _bare_pin(release: str) -> Json:
-    return _header(HEADER, exact=f"{RELEASE_MEMBER}={release}")
+def _bare_pin(release: str, is_carried: bool) -> Json:
+    """Matches baggage that is the right pin alone, or with the segment that the edge put beside it."""
+    pin = f"{RELEASE_MEMBER}={release}"
+    if not is_carried:
+        return _header(HEADER, exact=pin)
+    beside = f"(?:,(?:{re.escape(SEGMENT_MEMBER)}|{re.escape(KEY_MEMBER)})=[^,;]*)*"
+    return _header(HEADER, safe_regex={"regex": re.escape(pin) + beside})
 
 
 def pin_header(release: str) -> Json:
@@ -387,12 +458,16 @@ def pin_header(release: str) -> Json:
     return _header(HEADER, safe_regex={"regex": pin})
 
 
-def _shadows(table: RouteTable) -> Iterator[tuple[str, Json]]:
-    for release, deployment in ((b.release, b.deployment) for b in table.backends if b.deployment.edge):
-        name = cluster(deployment.service, release)
-        route = {
-            "name": str(RouteName(deployment.service, release, Kind.SHADOW)),
-            "match": {"prefix": "/"},
-            "route": {"cluster": name, "timeout": _seconds(deployment.timeout_s)},
-        }
-        yield name, {"action": _action("Route", route)}
+def _shadows(entry: Entry, backends: Backends) -> Iterator[tuple[str, Json]]:
+    """Copies for each release that is on the edge; for the default they are twins of what it served."""
+    marks = edge_marks(segments_of(backends, entry.default))
+    for release, deployment in backends.items():
+        if deployment.edge:
+            name = cluster(entry.service, release)
+            route = {
+                "name": str(RouteName(entry.service, release, Kind.SHADOW)),
+                "match": {"prefix": "/"},
+                "route": {"cluster": name, "timeout": _seconds(deployment.timeout_s)},
+                **({"typed_per_filter_config": marks} if marks else {}),
+            }
+            yield name, {"action": _action("Route", route)}

@@ -8,6 +8,7 @@ from typing import Any
 
 from interlock.adapters.envoy.clusters import split_endpoint
 from interlock.adapters.envoy.translate import Resources, by_service
+from interlock.domain.checks.evidence import OTHER_SEGMENTS, SEGMENT_LIMIT
 from interlock.domain.releases.release import Deployment
 from interlock.domain.releases.route_table import WHOLE_BP, Backend, Entry, RouteTable
 from interlock.kernel.errors import Invalid
@@ -15,6 +16,8 @@ from interlock.kernel.ident import is_name
 
 _TOKEN = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 _RELEASE = re.compile(r"^[A-Za-z0-9._-]{1,63}$")
+_SEGMENT = re.compile(r"^[!#-$&-+./0-9:<-\[\]-~-]{1,64}$")
+"""What a header and a baggage member hold alike without encoding (W3C baggage: baggage-octet, less the percent)."""
 
 
 class TableUnsound(Invalid):
@@ -86,6 +89,24 @@ def _of_deployment(name: str, deployment: Deployment) -> Iterator[str]:
     if not 0 < deployment.body_limit_bytes < 2**32:
         yield f"{name}: a body limit of {deployment.body_limit_bytes} bytes is not in 1..{2**32 - 1}"
 
+    yield from _of_segments(name, deployment)
+
+
+def _of_segments(name: str, deployment: Deployment) -> Iterator[str]:
+    segments = deployment.segments
+    if bool(deployment.segment_header) != bool(segments):
+        yield f"{name}: a segment header and segments need one another"
+    if deployment.segment_header and not _TOKEN.match(deployment.segment_header):
+        yield f"{name}: {deployment.segment_header!r} is no header name"
+    if len(segments) > SEGMENT_LIMIT:
+        yield f"{name}: {len(segments)} segments are more than {SEGMENT_LIMIT}"
+    for segment in segments:
+        if segment == OTHER_SEGMENTS or not _SEGMENT.match(segment):
+            yield (
+                f"{name}: {segment!r} is no segment: 1 to 64 visible ASCII characters without space, quotation "
+                f'mark, comma, semicolon, backslash and percent sign, other than "{OTHER_SEGMENTS}"'
+            )
+
 
 def _of_entries(table: RouteTable) -> Iterator[str]:
     found = by_service(table)
@@ -102,6 +123,15 @@ def _of_entries(table: RouteTable) -> Iterator[str]:
                 yield f"the {role} of {entry.service} gets {number} bp, which is not in 0..{WHOLE_BP}"
         if entry.split and not 0 <= entry.split.seed < 2**64:
             yield f"the seed of {entry.service} does not fit 64 bits"
+        yield from _of_shares(entry)
+
+
+def _of_shares(entry: Entry) -> Iterator[str]:
+    if entry.split and not 0 <= entry.split.sample_bp <= WHOLE_BP:
+        yield f"the sample of {entry.service} is {entry.split.sample_bp} bp, which is not in 0..{WHOLE_BP}"
+    if entry.shadow and not 0 <= entry.shadow.twin_bp <= WHOLE_BP - entry.shadow.share_bp:
+        both = f"{entry.shadow.share_bp} bp and twins of {entry.shadow.twin_bp} bp"
+        yield f"the shadow of {entry.service} gets {both}, which are not in 0..{WHOLE_BP} together"
 
 
 def _roles(entry: Entry) -> Iterator[tuple[str, str, int]]:

@@ -36,6 +36,9 @@ class SqlSource:
                 f"this address of a database cannot be used: {error}",
                 remedy="Write it like postgresql+psycopg://reader@host/metrics, and install its driver.",
             ) from error
+        except ValueError as error:
+            says = "this address of a database cannot be taken apart"
+            raise SourceUrlInvalid(says, remedy="Write @, : and / in a password as %40, %3A and %2F.") from error
         self._timeout_s = timeout_s
         self._row_limit = row_limit
 

@@ -247,7 +247,7 @@ def _row_of_outcome(o: Outcome) -> dict[str, Any]:
     _check_text(o.id, o.service, o.release, o.metric)
     if not math.isfinite(o.loss):
         raise Unstorable(f"outcome {o.id!r} has the loss {o.loss}", remedy="Post a finite number.")
-    if o.at.tzinfo is None:
+    if o.at.tzinfo is None or (o.answered_at and o.answered_at.tzinfo is None):
         raise Unstorable(
             f"outcome {o.id!r} has a time without a zone", remedy="Write it like 2026-05-01T08:00:00Z."
         )
@@ -258,8 +258,10 @@ def _row_of_outcome(o: Outcome) -> dict[str, Any]:
         "metric": o.metric,
         "loss": float(o.loss),
         "at": to_rfc3339(o.at),
+        "answered_at": to_rfc3339(o.answered_at) if o.answered_at else None,
     }
 
 
 def _outcome_of_row(row: Any) -> Outcome:
-    return Outcome(row.id, row.service, row.release, row.metric, row.loss, from_rfc3339(row.at))
+    answered_at = from_rfc3339(row.answered_at) if row.answered_at else None
+    return Outcome(row.id, row.service, row.release, row.metric, row.loss, from_rfc3339(row.at), answered_at)

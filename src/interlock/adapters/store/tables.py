@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; it is here so that opening an up-to-date store need not load Alembic."""
 
 VERSION_TABLE = "interlock_revision"
@@ -83,5 +83,6 @@ outcomes = sa.Table(
     sa.Column("metric", sa.Text(), nullable=False),
     sa.Column("loss", sa.Double(), nullable=False),
     sa.Column("at", sa.Text(), nullable=False),
+    sa.Column("answered_at", sa.Text()),
     sqlite_autoincrement=True,  # a number is never given twice, so a reader's place stays valid
 )

@@ -14,7 +14,7 @@ its own, but Go's client turns `http://any:TOKEN@host/` into basic authenticatio
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
@@ -23,8 +23,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from interlock.adapters.web.problems import problem
 from interlock.adapters.web.speaker import Engine, Speaker
+from interlock.domain.changes.criteria import DEFAULT_MARGIN, SEGMENT_SHARE
+from interlock.domain.changes.request import GateSpec
+from interlock.domain.checks.evidence import SEGMENT_LIMIT, SegmentCounts
 from interlock.domain.gates.gate import Gate, GateSet, Metric
-from interlock.domain.rollout.compile import DEFAULT_MARGIN, WEIGHT
+from interlock.domain.rollout.compile import WEIGHT
 from interlock.engine import gate_sessions, gates
 from interlock.engine.gate_sessions import Answer, Hook, RawArm, RawBlock
 from interlock.engine.tokens import Unauthenticated, person_of
@@ -40,7 +43,10 @@ class HookUntyped(Invalid):
 
 
 class GateBody(BaseModel):
-    """One gate. `service` is the session's id unless named; margins default as in a change."""
+    """One gate. `service` is the session's id unless named; what is left out defaults as in a change. bound:
+    instead of a margin, what the candidate itself must keep (a share, milliseconds at `quantile`, or a mean loss).
+    segments: whether they are looked at one by one, or the part of the evidence that does.
+    """
 
     model_config = ConfigDict(extra="forbid")
     metric: Metric
@@ -51,6 +57,10 @@ class GateBody(BaseModel):
     outcome: str = ""
     cap: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     tolerance_ms: float = Field(default=5.0, ge=0, allow_inf_nan=False)
+    bound: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    quantile: float = Field(default=0.99, gt=0, lt=1)
+    counts: Literal["every", "first"] | None = None
+    segments: bool | Annotated[float, Field(ge=0, lt=1)] = False
 
 
 class SessionBody(BaseModel):
@@ -69,17 +79,36 @@ Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 LossValue = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class ArmBody(BaseModel):
-    """Counts of an arm in one block: milliseconds (or losses) as keys, how many answers had them as values."""
+class SegmentBody(BaseModel):
+    """Requests of one segment and the bad ones among them (first bad ones, where `first_bad` is counted). keys: how
+    many had not been seen in the segment before; every request is one where that is not known.
+    """
 
     model_config = ConfigDict(extra="forbid")
     requests: Count = 0
     bad: Count = 0
+    keys: Count | None = None
+
+    def raw(self) -> SegmentCounts:
+        return self.requests, self.bad, self.requests if self.keys is None else self.keys
+
+
+class ArmBody(BaseModel):
+    """Counts of an arm in one block: milliseconds (or losses) as keys, how many answers had them as values.
+    first_bad: bad answers but for those of a key that already had one in the last ten minutes, where that is known.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    requests: Count = 0
+    bad: Count = 0
+    first_bad: Count | None = None
+    segments: dict[str, SegmentBody] = Field(default_factory=dict, max_length=SEGMENT_LIMIT)
     latency_ms: dict[Milliseconds, Count] = Field(default_factory=dict, max_length=2_000)
     losses: dict[str, dict[LossValue, Count]] = Field(default_factory=dict)
 
     def raw(self) -> RawArm:
-        return RawArm(self.requests, self.bad, self.latency_ms, self.losses)
+        segments = {name: counts.raw() for name, counts in self.segments.items()}
+        return RawArm(self.requests, self.bad, self.latency_ms, self.losses, self.first_bad, segments)
 
 
 class ArmsBody(BaseModel):
@@ -92,7 +121,8 @@ class ArmsBody(BaseModel):
 
 class BlockBody(BaseModel):
     """One block. Numbers rise, gaps are fine (seconds since the epoch over the block's length will do); `step` says
-    that the candidate's weight is another one from here on, so that it passes on its own evidence.
+    that the candidate's weight is another one from here on, so that it passes on its own evidence. weight: the
+    share of keys assigned to the candidate throughout the block, which first bad answers need to be judged.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -100,6 +130,7 @@ class BlockBody(BaseModel):
     seconds: float = Field(gt=0, le=86_400, allow_inf_nan=False)
     services: dict[str, ArmsBody]
     step: bool = False
+    weight: float = Field(default=0.0, ge=0, le=1)
 
 
 class BlocksBody(BaseModel):
@@ -179,7 +210,11 @@ def post_blocks(context: Engine, id: str, body: BlocksBody) -> dict[str, Any]:
     """Take counts of both arms in. A block counts once, however often it is posted."""
     raw = [
         RawBlock(
-            b.number, b.seconds, {s: (a.candidate.raw(), a.baseline.raw()) for s, a in b.services.items()}, b.step
+            number=b.number,
+            seconds=b.seconds,
+            services={s: (a.candidate.raw(), a.baseline.raw()) for s, a in b.services.items()},
+            is_step=b.step,
+            weight_bp=round(b.weight * 10_000),
         )
         for b in body.blocks
     ]
@@ -190,6 +225,12 @@ def post_blocks(context: Engine, id: str, body: BlocksBody) -> dict[str, Any]:
 def recorded(context: Engine, id: str) -> dict[str, Any]:
     """The blocks that the gates of a session or rollout judged, with the gates: what a backtest needs."""
     return gate_sessions.blocks_of(context, id)
+
+
+@routes.get("/gates/{id}/receipt")
+def receipt(context: Engine, id: str) -> Response:
+    """The receipt of a session's present verdict; `interlock gate replay` recomputes it offline."""
+    return Response(gate_sessions.receipt_now(context, id), media_type="application/json")
 
 
 @hooks.post("/gates/{id}", dependencies=[Depends(_authenticate)], response_model=None)
@@ -222,17 +263,25 @@ def _hook_type(given: str) -> Hook:
 
 def _gate(session: str, body: GateBody) -> Gate:
     service = body.service or session
-    if body.margin is None and body.metric not in DEFAULT_MARGIN:
+    if body.margin is None and body.bound is None and body.metric not in DEFAULT_MARGIN:
         raise Invalid(f"the {body.metric} gate of {service} has no margin", remedy="Set `margin`, in loss units.")
+    margin = 0.0 if body.bound is not None else DEFAULT_MARGIN.get(body.metric, 0.0)
+    spec = GateSpec(body.metric, service, outcome=body.outcome, bound=body.bound, quantile=body.quantile)
+    is_relative = body.metric == "errors" and body.bound is None
+    segments = SEGMENT_SHARE if body.segments is True else float(body.segments)
     return Gate(
-        name=body.name or "/".join(filter(None, (service, body.metric, body.outcome))),
+        name=body.name or spec.name,
         metric=body.metric,
         service=service,
-        margin=DEFAULT_MARGIN[body.metric] if body.margin is None else body.margin,
+        margin=margin if body.margin is None else body.margin,
         weight=body.weight or WEIGHT[body.metric],
         outcome=body.outcome,
         cap=body.cap,
         tolerance_ms=body.tolerance_ms if body.metric == "latency" else 0.0,
+        bound=body.bound,
+        quantile=body.quantile,
+        counts=body.counts or ("keyed" if is_relative else "every"),
+        segment_share=segments,
     )
 
 

@@ -44,6 +44,9 @@ function draw(s) {
     const bar = el("progress"); bar.max = 10000; bar.value = r.weight_bp; bar.title = "candidate's share";
     box.append(bar);
     box.append(el("p", (r.weight_bp / 100) + " % of the keys on the candidate. " + r.because));
+    if (r.diagnosis) box.append(el("p", "Diagnosis: " + r.diagnosis.because));
+    const moved = (r.evidence && r.evidence.moved) || [];
+    for (const m of moved) box.append(el("p", "Moved: " + m.service + " " + m.says));
     const gates = r.evidence && r.evidence.gates ? r.evidence.gates.reports : [];
     if (gates.length) { const table = el("table"); for (const g of gates) { const row = el("tr");
       row.append(el("td", g.gate), el("td", g.verdict.because)); table.append(row); } box.append(table); }

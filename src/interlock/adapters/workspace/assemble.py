@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from interlock.adapters.workspace.kinds import KINDS, check_shape
+from interlock.adapters.workspace.behaviours import uses_from
+from interlock.adapters.workspace.gate_specs import gates_from
+from interlock.adapters.workspace.kinds import KINDS
 from interlock.adapters.workspace.located_yaml import Located, MapNode, ScalarNode
+from interlock.adapters.workspace.misfits import check_shape
+from interlock.adapters.workspace.reading import Path, Reading
 from interlock.adapters.workspace.translate import (
-    Path,
-    Reading,
     asset_from,
     change_from,
     declared_links,
+    metric_from,
     model_from,
     people_from,
     policy_from,
@@ -28,10 +31,13 @@ from interlock.adapters.workspace.translate import (
 )
 from interlock.domain.catalog.asset import Asset, AssetId, Kind, Link
 from interlock.domain.catalog.check import Catalog, check_catalog, check_duplicates
+from interlock.domain.catalog.consumer import Use
 from interlock.domain.catalog.service import ModelSpec, ServiceSpec
-from interlock.domain.changes.coherence import check_changes, check_lenses
-from interlock.domain.changes.request import Change
-from interlock.domain.changes.workspace import Workspace
+from interlock.domain.changes.checked import DeclaredCheck
+from interlock.domain.changes.coherence import check_changes, check_lenses, check_uses
+from interlock.domain.changes.request import Change, GateSpec
+from interlock.domain.changes.workspace import Policy, Workspace
+from interlock.domain.checks.metric import Metric
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.parse import lens_from
 from interlock.domain.schemas.contract import Contract
@@ -115,12 +121,17 @@ class _Assembly:
     contracts: dict[tuple[str, str], Contract] = field(default_factory=dict)
     lenses: list[Lens] = field(default_factory=list)
     changes: dict[str, Change] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    gates: dict[str, tuple[GateSpec, ...]] = field(default_factory=dict)
+    checks: list[DeclaredCheck] = field(default_factory=list)
     assets: dict[AssetId, Asset] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
     named: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     places: dict[AssetId, Located] = field(default_factory=dict)
     unread: set[AssetId] = field(default_factory=set)
+    policy: Policy = field(default_factory=Policy)
     findings: list[Finding] = field(default_factory=list)
 
     def read(self, declaration: Declaration) -> None:
@@ -143,7 +154,9 @@ class _Assembly:
                 service = service_from(body, reading)
                 if self.add(asset_from(Kind.SERVICE, body, reading), declaration):
                     self.services[service.name] = service
+                    self.gates[service.name] = gates_from(body, reading, service.name)
                     self.links += service_links(service, reading)
+                    self.mention(AssetId(Kind.SERVICE, service.name), "reads", "reads", body, reading)
             case "Model":
                 model = model_from(body, reading)
                 if self.add(asset_from(Kind.MODEL, body, reading), declaration):
@@ -157,6 +170,12 @@ class _Assembly:
                 self.read_contract(declaration, reading)
             case "Lens":
                 self.read_lens(body, reading)
+            case "Metric":
+                metric = metric_from(body, reading)
+                if self.is_first(f"metric:{metric.name}", metric.where) and not reading.findings:
+                    self.metrics[metric.name] = metric
+            case "Check":
+                self.checks.append(DeclaredCheck(body["name"], body["subject"], reading.locate(("name",))))
             case "Change":
                 change = change_from(body, PurePosixPath(declaration.document.file).stem, reading)
                 if self.is_first(f"change:{change.name}", change.where) and not reading.findings:
@@ -168,6 +187,7 @@ class _Assembly:
             reading.reject((), says, f"Move it to {ROOT_FILE} in the root.")
         if self.is_first("the workspace", reading.locate(())):
             self.roots.append(declaration)
+            self.policy = policy_from(declaration.body, reading)
 
     def read_contract(self, declaration: Declaration, reading: Reading) -> None:
         contract, findings = from_odcs(declaration.body, reading.locate)
@@ -206,7 +226,10 @@ class _Assembly:
         return len(self.names) > before
 
     def mention(self, asset: AssetId, key: str, verb: str, body: Mapping[str, Any], reading: Reading) -> None:
-        self.links += declared_links(asset, key, verb, body, reading, self.known)
+        there = {(link.upstream, link.downstream, link.verb) for link in self.links}
+        found = declared_links(asset, key, verb, body, reading, self.known)
+        self.links += [link for link in found if (link.upstream, link.downstream, link.verb) not in there]
+        self.uses += uses_from(asset, key, body, reading)
 
     def locate(self, asset: AssetId, path: Path) -> str:
         return self.places[asset].locate(path)
@@ -228,8 +251,12 @@ def assemble(declarations: Iterable[Declaration], name: str) -> tuple[Workspace,
         changes=assembly.changes,
         assets=tuple(assembly.assets.values()),
         links=tuple(assembly.links),
+        uses=tuple(assembly.uses),
+        metrics=assembly.metrics,
+        gates=assembly.gates,
         people=people_from(root),
-        policy=policy_from(root),
+        policy=assembly.policy,
+        checks=tuple(assembly.checks),
     )
     return workspace, [*assembly.findings, *_cross_findings(workspace, assembly)]
 
@@ -259,5 +286,6 @@ def _cross_findings(workspace: Workspace, assembly: _Assembly) -> list[Finding]:
         *check_duplicates(assembly.named),
         *check_catalog(catalog, assembly.locate),
         *check_lenses(workspace, unread),
+        *check_uses(workspace, unread),
         *check_changes(workspace, unread),
     ]

@@ -1,4 +1,4 @@
-"""The shape of each kind of declaration, as JSON Schema (draft 2020-12), and what a misfit means to its author.
+"""The shape of each kind of declaration, as JSON Schema (draft 2020-12); `misfits` tells what does not fit.
 
 The same schemas validate here and complete in editors (`schemas/*.json` of a workspace). Where a schema gives a
 pattern, the value is text even if it looks like a number; see `Located.plain`.
@@ -6,32 +6,26 @@ pattern, the value is text even if it looks like a number; see `Located.plain`.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from jsonschema.validators import extend
-
+from interlock.adapters.workspace.behaviours import EXPECTS, PROMISES, mention
 from interlock.domain.catalog.asset import Kind
 from interlock.domain.changes.request import Role
 from interlock.domain.checks.declared import CHECK_SCHEMA
+from interlock.domain.checks.evidence import SEGMENT_LIMIT
 from interlock.domain.lenses.parse import LENS_SCHEMA
-from interlock.kernel.finding import Finding, Severity
-from interlock.kernel.ident import NAME_PATTERN, VERSION_PATTERN, did_you_mean
+from interlock.kernel.ident import NAME_PATTERN, VERSION_PATTERN
 
 Schema = dict[str, Any]
 Path = tuple[str | int, ...]
-Locate = Callable[[Path], str]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT_OR_NUMBER = ["string", "number"]
 _REFERENCE_PATTERN = f"{NAME_PATTERN[:-1]}@{VERSION_PATTERN[1:]}"
 _DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h|d)?$"
 _SHARE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,9})?%?$"
+_BOUND_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,9})?(%|ms|s)?$"
 
 
 def _text(description: str, *examples: str, **more: Any) -> Schema:
@@ -115,6 +109,72 @@ _REQUEST = "the contract version of the requests, as name@version"
 _RESPONSE = "the contract version of the responses, as name@version"
 _ADDRESS = _text("host:port.", "127.0.0.1:10000", pattern=r"^\S+:[0-9]{1,5}$")
 
+_CRITERION: Final = {
+    "metric": _choice(
+        "errors: share of bad answers; latency: share slower than the baseline; outcome: mean loss.",
+        "errors",
+        "latency",
+        "outcome",
+    ),
+    "margin": {
+        "type": _TEXT_OR_NUMBER,
+        "pattern": _SHARE_PATTERN,
+        "description": "How much worse is still good: a share such as 1% or 0.01, for outcomes units of loss.",
+        "examples": ["1%", 0.01],
+    },
+    "bound": {
+        "type": _TEXT_OR_NUMBER,
+        "pattern": _BOUND_PATTERN,
+        "description": "Instead of a margin, what the candidate itself must keep: a share of bad answers, "
+        "a latency (at quantile), or a mean loss.",
+        "examples": ["1%", "80ms"],
+    },
+    "quantile": {
+        "type": _TEXT_OR_NUMBER,
+        "pattern": r"^(p[0-9]{1,2}(\.[0-9]{1,4})?|0?\.[0-9]{1,6})$",
+        "description": "The quantile of a bound of latency (p99).",
+        "examples": ["p99", 0.99],
+    },
+    "outcome": _name("The declared metric or posted outcome, for outcome gates.", "absolute_error"),
+    "cap": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "description": "The largest loss that counts, in units of loss; for outcome gates.",
+        "examples": [120],
+    },
+    "tolerance_ms": {
+        "type": "number",
+        "minimum": 0,
+        "description": "A slowdown in milliseconds that nobody would notice (5); for latency gates.",
+        "examples": [5],
+    },
+    "weight": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "description": "The part of this gate in the evidence of all, relative to the others "
+        "(errors and latency 3, outcome 4).",
+        "examples": [3],
+    },
+    "counts": _choice(
+        "Which bad answers count: the first of each key in ten minutes, or every one; without it, the first ones "
+        "where the evidence has keys. For errors gates.",
+        "first",
+        "every",
+    ),
+    "segments": {
+        "type": ["string", "number", "boolean"],
+        "pattern": rf"^(true|false|{_SHARE_PATTERN[1:-1]})$",
+        "description": "Whether segments are looked at one by one, or the part of the evidence that does "
+        "(40%, where the service declares segments); for errors gates.",
+        "examples": [True, "40%"],
+    },
+    "sample": _choice(
+        "Losses of both arms, or of pairs of answers to the same request, in shadow; for outcome gates.",
+        "arms",
+        "pairs",
+    ),
+}
+
 WORKSPACE: Final = _kind(
     "Workspace",
     "The root of a workspace: who may act, and by which rules. It stands in interlock.yaml.",
@@ -136,7 +196,14 @@ WORKSPACE: Final = _kind(
             examples=[{"alex": {"roles": ["service-owner"]}}],
         ),
         "policy": _object(
-            "The rules of the house.", {"self_approval": _flag("Whether authors may approve their own changes.")}
+            "The rules of the house.",
+            {
+                "self_approval": _flag("Whether authors may approve their own changes."),
+                "alpha": _share("How likely a good candidate may ever be turned back by the gates (1%).", "1%"),
+                "alpha_pass": _share(
+                    "How likely a step may pass although the candidate is worse by the margin (5%).", "5%"
+                ),
+            },
         ),
         "addresses": _object(
             "Where Interlock listens.",
@@ -164,6 +231,31 @@ SERVICE: Final = _kind(
             "x-entity-key",
             pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
         ),
+        "segments": _object(
+            "Which requests are told apart by a header of them, so that a fault in a part of them shows.",
+            {
+                "header": _text(
+                    "The request header that names the segment.",
+                    "x-country",
+                    pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+                ),
+                "values": _list(
+                    "The values that make a segment each; all others make one.",
+                    _text("A value.", "fr", pattern=r"^[A-Za-z0-9._~:/@+-]{1,64}$"),
+                    ["fr", "de"],
+                    minItems=1,
+                    maxItems=SEGMENT_LIMIT,
+                    uniqueItems=True,
+                ),
+            },
+            "header",
+            "values",
+        ),
+        "gates": _list(
+            "What must not get worse when this service moves; a change's own gates on a metric stand instead.",
+            _object("A criterion, as in a change, of this service.", _CRITERION, "metric"),
+            [{"metric": "errors", "margin": "1%"}, {"metric": "latency", "bound": "80ms", "quantile": "p99"}],
+        ),
         "unkeyed": _choice(
             "Who serves a request without that header: the baseline, or a split by chance.", "baseline", "split"
         ),
@@ -183,12 +275,18 @@ SERVICE: Final = _kind(
             "examples": [1_048_576],
         },
         "health": _text("The path that answers 200 when an instance is well.", "/health", pattern=r"^/\S*$"),
+        "reads": _list(
+            "What it reads beside its requests, and which fields of what the services that it calls answer.",
+            mention(_REFERENCE_PATTERN),
+            [{"contract": "score@1", "fields": ["risk"]}],
+        ),
         "calls": _list("The services that this one calls.", _name("A service.", "scorer"), ["scorer"]),
         "callers": _object(
             "What callers of this service speak; versions that speak another version are reached through lenses.",
             {
                 "request": _reference(f"For callers, {_REQUEST}.", "order@1"),
                 "response": _reference(f"For callers, {_RESPONSE}.", "score@1"),
+                "expects": EXPECTS,
             },
         ),
         "versions": _table(
@@ -206,6 +304,7 @@ SERVICE: Final = _kind(
                     "request": _reference(f"What it reads: {_REQUEST}.", "order@1"),
                     "response": _reference(f"What it answers: {_RESPONSE}.", "score@1"),
                     "model": _reference("The model version that it holds, as name@version.", "risk@1"),
+                    "promises": PROMISES,
                 },
                 "endpoints",
             ),
@@ -228,7 +327,7 @@ MODEL: Final = _kind(
         "serving": _version("The version in use before Interlock has moved anything."),
         "reads": _list(
             "What it depends on: names, or kind:name where a name alone is not clear.",
-            _text("An asset.", "order", "dataset:payments", minLength=1),
+            mention(_REFERENCE_PATTERN),
             ["contract:order", "dataset:payments"],
         ),
         "versions": _table(
@@ -264,7 +363,7 @@ ASSET: Final = _kind(
         "description": _DESCRIPTION,
         "depends_on": _list(
             "What it depends on: names, or kind:name where a name alone is not clear.",
-            _text("An asset.", "payments", "service:scorer", minLength=1),
+            mention(_REFERENCE_PATTERN),
             ["payments"],
         ),
     },
@@ -287,38 +386,10 @@ _MOVE = _object(
 )
 
 _GATE = _object(
-    "A criterion: how much worse than the baseline the candidate may be.",
-    {
-        "metric": _choice(
-            "errors: share of bad answers; latency: share slower than the baseline; outcome: mean loss.",
-            "errors",
-            "latency",
-            "outcome",
-        ),
-        "service": _name("The service that is measured.", "scorer"),
-        "margin": {
-            "type": _TEXT_OR_NUMBER,
-            "pattern": _SHARE_PATTERN,
-            "description": "How much worse is still good: a share such as 1% or 0.01, for outcomes units of loss.",
-            "examples": ["1%", 0.01],
-        },
-        "outcome": _name("The outcome metric, for outcome gates.", "absolute_error"),
-        "cap": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "description": "The largest loss that counts, in units of loss; for outcome gates.",
-            "examples": [120],
-        },
-        "tolerance_ms": {
-            "type": "number",
-            "minimum": 0,
-            "description": "A slowdown in milliseconds that nobody would notice (5); for latency gates.",
-            "examples": [5],
-        },
-    },
+    "A criterion: how much worse than the baseline the candidate may be, or what it must keep (margin or bound).",
+    {"service": _name("The service that is measured.", "scorer"), **_CRITERION},
     "metric",
     "service",
-    "margin",
     examples=[{"metric": "errors", "service": "scorer", "margin": "1%"}],
 )
 
@@ -336,10 +407,13 @@ _STEPS = _object(
                     "description": "At least this many compared answers.",
                     "examples": [50],
                 },
+                "twins": _share(
+                    "How many requests the baseline answers twice, to tell its noise (half of share).", "10%"
+                ),
                 "max_difference": {
                     "type": "number",
-                    "minimum": 0,
-                    "description": "The share of answers that may differ, 0 to 1; without it, any.",
+                    "exclusiveMinimum": 0,
+                    "description": "The share of answers that may differ beyond noise; without it, any.",
                     "maximum": 1,
                     "examples": [0.05],
                 },
@@ -349,6 +423,35 @@ _STEPS = _object(
                     "description": "Paths of the answer that are not compared; * stands for any name.",
                     "examples": [["request_id", "*.model_version"]],
                 },
+                "tolerate": _list(
+                    "How far numbers may differ and still agree; the first field that covers a number holds.",
+                    _object(
+                        "One field, with an absolute or a relative tolerance, or both.",
+                        {
+                            "field": _text("A path of the answer, as in ignore.", "score", minLength=1),
+                            "absolute": {
+                                "type": "number",
+                                "minimum": 0,
+                                "description": "In the field's unit.",
+                                "examples": [0.01],
+                            },
+                            "relative": {
+                                "type": "number",
+                                "minimum": 0,
+                                "description": "A part of the larger number.",
+                                "examples": [0.05],
+                            },
+                        },
+                        "field",
+                        minProperties=2,
+                    ),
+                    [{"field": "score", "absolute": 0.01}],
+                ),
+                "any_order": _list(
+                    "Paths of lists whose order means nothing.",
+                    {"type": "string", "minLength": 1},
+                    ["offers"],
+                ),
             },
             "share",
             "seconds",
@@ -377,9 +480,83 @@ _STEPS = _object(
         "warmup_s": _duration("How long latency is not judged at first, because caches are cold.", "60"),
         "burst_s": _duration("How long bad answers must go on to be a fault and not a burst.", "20"),
         "patience_s": _duration("The longest wait for a verdict.", "1h"),
-        "on_expiry": _choice("What happens when patience ends without a verdict.", "hold", "rollback"),
+        "on_expiry": _choice(
+            "When patience ends without a verdict: stay, go back, or stay and ask for a choice.",
+            "hold",
+            "rollback",
+            "ask",
+        ),
         "bake_s": _duration("How long the baseline stays after promotion, so that going back is immediate.", "60"),
+        "answers": _object(
+            "What holds a rollout although no gate fails: answers whose distribution moved.",
+            {
+                "tolerate": _share("How many answers may differ from how the baseline's are spread.", "10%"),
+                "allow": _list(
+                    "Paths of fields that are meant to move.", {"type": "string", "minLength": 1}, ["score"]
+                ),
+                "sample": _share("How many answers are looked at while both releases serve.", "100%"),
+            },
+        ),
     },
+)
+
+METRIC: Final = _kind(
+    "Metric",
+    "What an outcome gate is judged by: numbers that Prometheus, a database or a warehouse keeps; or, without a "
+    "source, what is known of outcomes that are posted.",
+    {
+        "name": _name("The name of the metric; gates name it as their outcome.", "refusals"),
+        "description": _DESCRIPTION,
+        "source": _text(
+            "Where it is kept: http(s) for Prometheus, a database, or a warehouse. ${NAME} stands for an "
+            "environment variable, which is put in when it is read and nowhere else.",
+            "http://prometheus:9090",
+            "postgresql+psycopg://reader:${METRICS_PASSWORD}@warehouse/answers",
+            minLength=1,
+        ),
+        "headers": _table(
+            "Sent to a Prometheus with each question.",
+            r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+            _text("A header's value.", "Bearer ${METRICS_TOKEN}", pattern=r"^[\x20-\x7E]+$"),
+            examples=[{"Authorization": "Bearer ${METRICS_TOKEN}"}],
+        ),
+        "gives": _choice(
+            "counts: requests and bad ones among them; values: samples of a number.", "counts", "values"
+        ),
+        "query": _text(
+            "PromQL, or one SQL statement that returns (arm, n, bad) or (arm, value) rows.",
+            'sum by (release) (increase(answers_total{release=~"$arms"}[$window]))',
+            minLength=1,
+        ),
+        "bad": _text(
+            "PromQL for the bad requests.",
+            'sum by (release) (increase(answers_total{release=~"$arms", outcome="refused"}[$window]))',
+            minLength=1,
+        ),
+        "arm_label": _text("The label of a PromQL series that tells the arm (release).", "release", minLength=1),
+        "step_s": _duration(
+            "PromQL values are taken at each such step of the stretch; else once, at its end.", "15s"
+        ),
+        "by": _choice(
+            "Whether the source knows an arm by the release's id or by the version of the gate's service.",
+            "release",
+            "version",
+        ),
+        "every_s": _duration(
+            "How long a stretch of time is that is read at once, at least four scrape intervals (60s). For posted "
+            "outcomes: how often they come, so that it is told when they stop.",
+            "60s",
+        ),
+        "lag_s": _duration("How long after its end a stretch is complete in the source, and read.", "30s", "1h"),
+        "horizon_s": _duration("For posted outcomes: no label is waited for longer after the answer.", "1d"),
+        "cap": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "description": "The largest loss that counts, for gates that name none; 1 for counts.",
+            "examples": [120],
+        },
+    },
+    "name",
 )
 
 CHANGE: Final = _kind(
@@ -436,123 +613,8 @@ KINDS: Final[Mapping[str, Schema]] = {
     "Model": MODEL,
     "Asset": ASSET,
     "Lens": dict(LENS_SCHEMA),
+    "Metric": METRIC,
     "Change": CHANGE,
     "DataContract": DATA_CONTRACT,
     "Check": dict(CHECK_SCHEMA),
 }
-
-
-def check_shape(kind: str, document: Any, locate: Locate, subject: str) -> list[Finding]:
-    """What keeps `document` from being a declaration of `kind`, each with its line, in the order of the lines."""
-    errors = sorted(_validator(kind).iter_errors(document), key=lambda e: [str(step) for step in e.absolute_path])
-    findings = [finding for error in errors for finding in _explain(error, locate, subject)]
-    return list(dict.fromkeys(findings))
-
-
-@cache
-def _validator(kind: str) -> Any:
-    return _Validator(KINDS[kind])
-
-
-def _matches_pattern(_: Any, pattern: str, instance: Any, schema: Schema) -> Iterator[ValidationError]:
-    """ECMA-262 semantics of `$`: Python's would let a closing newline pass."""
-    if isinstance(instance, str):
-        is_overlong = pattern.endswith("$") and instance.endswith("\n")
-        if is_overlong or not re.search(pattern, instance):
-            yield ValidationError(f"{instance!r} does not match {pattern!r}")
-
-
-_extend: Any = extend  # its stub has no types
-_Validator = _extend(Draft202012Validator, {"pattern": _matches_pattern})
-
-
-def _explain(error: Any, locate: Locate, subject: str) -> Iterator[Finding]:
-    path = tuple(error.absolute_path)
-    if "propertyNames" in error.absolute_schema_path:
-        path = (*path, error.instance)
-        says = f"{_field(path)}: {_shown(error.instance)} cannot be a name or version here."
-        yield _finding("field.name", subject, says, "Use letters, digits, dots and dashes.", locate(path))
-        return
-    match error.validator:
-        case "additionalProperties":
-            yield from _unknown_fields(error, path, locate, subject)
-        case "required":
-            for name in error.validator_value:
-                if name not in error.instance:
-                    says = f"{_field(path)} lacks {name!r}."
-                    yield _finding("field.missing", subject, says, _meaning(error.schema, name), locate(path))
-        case "enum" | "const":
-            allowed = [error.validator_value] if error.validator == "const" else error.validator_value
-            says = f"{_field(path)} is {_shown(error.instance)}, not one of: {', '.join(map(str, allowed))}."
-            remedy = _near(error.instance, allowed) or error.schema.get("description", "")
-            yield _finding("field.value", subject, says, remedy, locate(path))
-        case "type":
-            says = f"{_field(path)} is {_shown(error.instance)}, and must be {_types(error.validator_value)}."
-            yield _finding("field.type", subject, says, _advice(error.schema), locate(path))
-        case _:
-            says = f"{_field(path)} is {_shown(error.instance)}, which does not fit."
-            yield _finding("field.value", subject, says, _advice(error.schema), locate(path))
-
-
-def _unknown_fields(error: Any, path: Path, locate: Locate, subject: str) -> Iterator[Finding]:
-    known = error.schema.get("properties", {})
-    for name in error.instance:
-        if name not in known:
-            says = f"{_field(path)} has an unknown field {_shown(name)}."
-            yield _finding("field.unknown", subject, says, did_you_mean(name, known), locate((*path, name)))
-
-
-def _meaning(schema: Schema, name: str) -> str:
-    """A remedy for a field that is missing."""
-    known = schema.get("properties", {}).get(name, {})
-    return f"Add it. {_advice(known)}".strip()
-
-
-def _advice(schema: Schema) -> str:
-    description = schema.get("description", "")
-    examples = schema.get("examples") or [""]
-    example = json.dumps(examples[0], ensure_ascii=False) if examples[0] != "" else ""
-    return f"{description} Write it like {example}.".strip() if example else description
-
-
-def _near(value: Any, allowed: Sequence[Any]) -> str:
-    said = did_you_mean(str(value), map(str, allowed))
-    return said if said.startswith("Did you mean") else ""
-
-
-def _field(path: Path) -> str:
-    """`versions.2.endpoints[0]`, or `the document` for the whole."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".") or "the document"
-
-
-def _shown(value: Any) -> str:
-    match value:
-        case None:
-            return "empty"
-        case dict():
-            return "a mapping"
-        case list():
-            return "a list"
-        case str():
-            return repr(value if len(value) <= 60 else value[:57] + "...")
-        case _:
-            return str(value)
-
-
-_TYPE_WORDS: Final = {
-    "string": "text",
-    "object": "a mapping",
-    "array": "a list",
-    "boolean": "true or false",
-    "integer": "a whole number",
-}
-
-
-def _types(wanted: str | list[str]) -> str:
-    names = [wanted] if isinstance(wanted, str) else wanted
-    return " or ".join(_TYPE_WORDS.get(name, f"a {name}") for name in names)
-
-
-def _finding(code: str, subject: str, says: str, remedy: str, where: str) -> Finding:
-    return Finding(code, Severity.ERROR, subject, says, remedy, where)

@@ -5,12 +5,13 @@ Each function returns what could be read and what the shape alone could not forb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from fractions import Fraction
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
+from interlock.adapters.workspace.behaviours import behaviour_from
+from interlock.adapters.workspace.gate_specs import gates_from
+from interlock.adapters.workspace.reading import Body, Path, Reading, basis_points, duration_s
 from interlock.domain.catalog.asset import Asset, AssetId, Kind, Link
 from interlock.domain.catalog.service import (
     ModelSpec,
@@ -20,25 +21,23 @@ from interlock.domain.catalog.service import (
     VersionRef,
     all_references,
 )
-from interlock.domain.changes.request import Change, ClimbStep, GateSpec, Move, Role, ShadowStep, Steps, Window
+from interlock.domain.changes.request import AnswersStep, Change, ClimbStep, Move, Role, ShadowStep, Steps, Window
 from interlock.domain.changes.workspace import Person, Policy
-from interlock.kernel.finding import Finding, Severity
+from interlock.domain.checks.compare import Tolerance
+from interlock.domain.checks.metric import (
+    PROMQL_NAMES,
+    VARIABLE,
+    Metric,
+    MetricQuery,
+    source_kind,
+    unknown_names,
+)
 from interlock.kernel.ident import NAME_PATTERN, did_you_mean, is_name
 from interlock.kernel.instant import Instant, from_rfc3339
 
-Path = tuple[str | int, ...]
-Body = Mapping[str, Any]
-
-_SECONDS: Final = {
-    "ms": Fraction(1, 1_000),
-    "s": Fraction(1),
-    "m": Fraction(60),
-    "h": Fraction(3_600),
-    "d": Fraction(86_400),
-}
 _SERVICE: Final = ServiceSpec("", "", {})
 _STEPS: Final = Steps()
-_TOLERANCE_MS: Final = GateSpec("latency", "any", 0.1).tolerance_ms
+_POLICY: Final = Policy()
 _MOVABLE: Final[tuple[Literal["service", "model", "contract"], ...]] = ("service", "model", "contract")
 _VERBS: Final = {"request": "reads", "response": "answers with", "model": "uses"}
 _KINDS: Final = tuple(kind.value for kind in Kind)
@@ -55,31 +54,6 @@ _PREFERRED: Final = (
 )
 
 
-@dataclass(slots=True)
-class Reading:
-    """One document being read: where its values stand, and what was found about it."""
-
-    locate: Callable[[Path], str]
-    subject: str
-    findings: list[Finding] = field(default_factory=list)
-
-    def reject(self, path: Path, says: str, remedy: str, code: str = "field.value") -> None:
-        finding = Finding(code, Severity.ERROR, self.subject, says, remedy, self.locate(path))
-        self.findings.append(finding)
-
-
-def duration_s(text: str) -> float:
-    """Seconds of `30`, `10s`, `250ms`, `5m`, `2h` or `1d`."""
-    number = text.rstrip("mshd")
-    return float(Fraction(number) * _SECONDS[text[len(number) :] or "s"])
-
-
-def basis_points(text: str) -> int | None:
-    """`5%` is 500; a bare number counts basis points. None when it is no whole number of them up to 10,000."""
-    points = Fraction(text.removesuffix("%")) * (100 if text.endswith("%") else 1)
-    return int(points) if points.denominator == 1 and 1 <= points <= 10_000 else None
-
-
 def people_from(body: Body) -> dict[str, Person]:
     return {
         name: Person(name, frozenset(Role(role) for role in person.get("roles", ())))
@@ -87,12 +61,23 @@ def people_from(body: Body) -> dict[str, Person]:
     }
 
 
-def policy_from(body: Body) -> Policy:
-    return Policy(**body.get("policy", {}))
+def policy_from(body: Body, reading: Reading) -> Policy:
+    policy = body.get("policy", {})
+    levels = {key: policy[key] for key in ("alpha", "alpha_pass") if key in policy}
+    alphas = {key: _level(text, ("policy", key), reading) for key, text in levels.items()}
+    return Policy(policy.get("self_approval", _POLICY.self_approval), **alphas)
+
+
+def _level(text: str, path: Path, reading: Reading) -> float:
+    points = basis_points(text)
+    if points is None or points >= 5_000:
+        says = f"{path[-1]} is {text}, and must be from 0.01% to less than 50%."
+        reading.reject(path, says, "Write it like 1%.")
+    return (points or 1) / 10_000
 
 
 def service_from(body: Body, reading: Reading) -> ServiceSpec:
-    callers = body.get("callers", {})
+    callers, segments = body.get("callers", {}), body.get("segments", {})
     replay = body.get("replay", _SERVICE.replay)
     return ServiceSpec(
         name=body["name"],
@@ -103,12 +88,15 @@ def service_from(body: Body, reading: Reading) -> ServiceSpec:
         entity_header=body.get("entity_header", _SERVICE.entity_header).lower(),
         unkeyed=body.get("unkeyed", _SERVICE.unkeyed),
         replay=tuple(replay) if isinstance(replay, list) else replay,
+        segment_header=segments.get("header", _SERVICE.segment_header).lower(),
+        segments=tuple(segments.get("values", _SERVICE.segments)),
         timeout_s=_positive_s(body, "timeout_s", (), reading) if "timeout_s" in body else _SERVICE.timeout_s,
         body_limit_bytes=body.get("body_limit_bytes", _SERVICE.body_limit_bytes),
         health_path=body.get("health", _SERVICE.health_path),
         calls=tuple(body.get("calls", _SERVICE.calls)),
         callers_request=_reference(callers.get("request")),
         callers_response=_reference(callers.get("response")),
+        callers_expect=behaviour_from(callers.get("expects", {})),
         where=reading.locate(()),
     )
 
@@ -136,19 +124,120 @@ def change_from(body: Body, name: str, reading: Reading) -> Change:
         says = f"the change has no name, and its file name {name!r} cannot be one."
         reading.reject((), says, f"Add name: with a word that matches {NAME_PATTERN}.")
     moves = enumerate(body["moves"])
-    gates = enumerate(body.get("gates", ()))
     return Change(
         name=name,
         why=body["why"],
         author=body["author"],
         sponsor=body["sponsor"],
         moves=tuple(_move(one, ("moves", i), reading) for i, one in moves),
-        gates=tuple(_gate(one, ("gates", i), reading) for i, one in gates),
+        gates=gates_from(body, reading),
         steps=_steps(body.get("steps", {}), reading),
         window=_window(body.get("window", {}), reading),
         rollback=body.get("rollback", ""),
         where=reading.locate(()),
     )
+
+
+EVERY_S: Final = 60.0
+"""How long a stretch of time is that is asked for at once, unless declared."""
+_LEAST_EVERY_S: Final = 1.0
+_OF_SOURCES: Final = ("headers", "gives", "query", "bad", "arm_label", "step_s", "by", "lag_s")
+
+
+def metric_from(body: Body, reading: Reading) -> Metric:
+    """Numbers that a source keeps, or, without a source, what is known of posted outcomes."""
+    source = body.get("source", "")
+    if source:
+        _check_source(body, reading)
+    else:
+        for key in (k for k in _OF_SOURCES if k in body):
+            reading.reject((key,), f"{key} belongs to metrics with a source.", f"Add source:, or remove {key}.")
+    every_s = duration_s(body["every_s"]) if "every_s" in body else EVERY_S if source else 0.0
+    if every_s < _LEAST_EVERY_S and "every_s" in body:
+        says = f"every_s is {body['every_s']}, shorter than a second."
+        reading.reject(("every_s",), says, "Use at least four scrape intervals, like 60s.")
+    if source and "horizon_s" in body:
+        says = "horizon_s belongs to posted outcomes; what comes late into a source is waited for by lag_s."
+        reading.reject(("horizon_s",), says, "Rename it to lag_s.")
+    is_counts = body.get("gives") == "counts"
+    return Metric(
+        name=body["name"],
+        source=source,
+        query=_query(body) if source else None,
+        headers=dict(body.get("headers", {})),
+        by=body.get("by", "release"),
+        every_s=every_s,
+        lag_s=duration_s(body["lag_s"]) if "lag_s" in body else 0.0,
+        horizon_s=duration_s(body["horizon_s"]) if "horizon_s" in body else None,
+        cap=float(body.get("cap", 1.0 if is_counts else 0.0)),
+        where=reading.locate(()),
+    )
+
+
+def _query(body: Body) -> MetricQuery:
+    return MetricQuery(
+        name=body["name"],
+        gives=body.get("gives", "values"),
+        text=body.get("query", ""),
+        bad=body.get("bad", ""),
+        arm_label=body.get("arm_label", "release"),
+        step_s=duration_s(body["step_s"]) if "step_s" in body else 0.0,
+    )
+
+
+def _check_source(body: Body, reading: Reading) -> None:
+    for key in (k for k in ("gives", "query") if k not in body):
+        says = f"a metric with a source lacks {key!r}."
+        example = "gives: counts or gives: values" if key == "gives" else "query: with PromQL or one SQL statement"
+        reading.reject((), says, f"Add {example}.", "field.missing")
+    source = body["source"]
+    kind = source_kind(source)
+    if kind is None and not VARIABLE.fullmatch(source):
+        says = f"source is {VARIABLE.sub('...', source)!r}, which has no scheme."
+        remedy = "Write it like http://prometheus:9090, postgresql+psycopg://reader@host/db or duckdb:///path."
+        reading.reject(("source",), says, remedy)
+    _check_secrets(body, reading)
+    if kind == "prometheus":
+        _check_promql(body, reading)
+    elif kind is not None:
+        for key in (k for k in ("bad", "arm_label", "step_s", "headers") if k in body):
+            reading.reject((key,), f"{key} belongs to PromQL; a statement returns rows.", f"Remove {key}.")
+
+
+def _check_secrets(body: Body, reading: Reading) -> None:
+    """A secret stands in the environment, never in a file that people read and approve."""
+    for path, text in (
+        (("source",), body["source"]),
+        *((("headers", name), text) for name, text in body.get("headers", {}).items()),
+    ):
+        if "${" in VARIABLE.sub("", text):
+            says = f"{path[-1]} has a ${{ that begins no variable."
+            reading.reject(path, says, "Write it like ${METRICS_PASSWORD}.")
+    user = body["source"].partition("://")[2].partition("/")[0].rpartition("@")[0]
+    if (password := user.partition(":")[2]) and not VARIABLE.search(password):
+        says = "the source's address has a password in it, and everyone who reads the plan would know it."
+        remedy = "Put it into the environment of `interlock up`, and write ${METRICS_PASSWORD} here."
+        reading.reject(("source",), says, remedy)
+    for name, text in body.get("headers", {}).items():
+        if name.lower() in ("authorization", "cookie", "x-api-key") and not VARIABLE.search(text):
+            says = f"the header {name} holds a secret, and everyone who reads the plan would know it."
+            reading.reject(("headers", name), says, "Write it like Bearer ${METRICS_TOKEN}.")
+
+
+def _check_promql(body: Body, reading: Reading) -> None:
+    is_counts = body.get("gives") == "counts"
+    if is_counts and "bad" not in body:
+        says = "PromQL that gives counts takes a second query, for the bad requests."
+        reading.reject((), says, "Add bad: with PromQL.", "field.missing")
+    if not is_counts and "bad" in body:
+        reading.reject(("bad",), "bad belongs to counts.", "Remove it, or write gives: counts.")
+    for key in (k for k in ("query", "bad") if k in body):
+        unknown = unknown_names(body[key])
+        if unknown is None:
+            reading.reject((key,), f"{key} has a dollar sign that names nothing.", "Write $$ for a dollar sign.")
+        for name in unknown or ():
+            says = f"{key} has an unknown placeholder ${name}."
+            reading.reject((key,), says, did_you_mean(name, PROMQL_NAMES))
 
 
 def service_links(spec: ServiceSpec, reading: Reading) -> list[Link]:
@@ -170,7 +259,10 @@ def declared_links(
     """The links of a list of mentions (`reads`, `depends_on`). `known`: kinds by name of every declared asset."""
     found: dict[AssetId, Link] = {}
     for number, mention in enumerate(body.get(key, ())):
-        upstream = _mentioned(mention, known, (key, number), reading)
+        if isinstance(mention, Mapping):
+            upstream: AssetId | None = AssetId(Kind.CONTRACT, mention["contract"].partition("@")[0])
+        else:
+            upstream = _mentioned(mention, known, (key, number), reading)
         if upstream is not None:
             found.setdefault(upstream, Link(upstream, me, verb, reading.locate((key, number))))
     return list(found.values())
@@ -198,6 +290,7 @@ def _service_version(body: Body) -> ServiceVersion:
         request=_reference(body.get("request")),
         response=_reference(body.get("response")),
         model=_reference(body.get("model")),
+        promises=behaviour_from(body.get("promises", {})),
     )
 
 
@@ -220,30 +313,6 @@ def _move(body: Body, path: Path, reading: Reading) -> Move:
     return Move(kind, body[kind], body["to"], reading.locate(path))
 
 
-def _gate(body: Body, path: Path, reading: Reading) -> GateSpec:
-    text = body["margin"]
-    margin = float(Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1))
-    metric, service = body["metric"], body["service"]
-    is_outcome = metric == "outcome"
-    if is_outcome and not ("outcome" in body and "cap" in body):
-        says = f"an outcome gate of {service} names its outcome and the largest loss that counts."
-        reading.reject(path, says, "Add outcome: absolute_error and cap: 120, for example.")
-    if is_outcome and text.endswith("%"):
-        says = f"the margin of an outcome is in units of loss, not {text}."
-        reading.reject((*path, "margin"), says, "Write a bare number.")
-    if not is_outcome and margin >= 1:
-        says = f"the margin of {metric} is a share of requests, and {text} is all of them or more."
-        reading.reject((*path, "margin"), says, "Write it like 1% or 0.01.")
-    for key in ("outcome", "cap"):
-        if key in body and not is_outcome:
-            reading.reject((*path, key), f"{key} belongs to outcome gates, not to {metric}.", f"Remove {key}.")
-    if "tolerance_ms" in body and metric != "latency":
-        says = f"tolerance_ms belongs to latency gates, not to {metric}."
-        reading.reject((*path, "tolerance_ms"), says, "Remove tolerance_ms.")
-    tolerance_ms = float(body.get("tolerance_ms", _TOLERANCE_MS))
-    return GateSpec(metric, service, margin, body.get("outcome", ""), float(body.get("cap", 0.0)), tolerance_ms)
-
-
 def _steps(body: Body, reading: Reading) -> Steps:
     path = ("steps",)
     if "climb" in body and "canary" in body:
@@ -260,15 +329,41 @@ def _steps(body: Body, reading: Reading) -> Steps:
         patience_s=_positive_s(body, "patience_s", path, reading) if "patience_s" in body else _STEPS.patience_s,
         on_expiry=body.get("on_expiry", _STEPS.on_expiry),
         bake_s=duration_s(body["bake_s"]) if "bake_s" in body else _STEPS.bake_s,
+        answers=_answers(body.get("answers", {}), reading),
+    )
+
+
+def _answers(body: Body, reading: Reading) -> AnswersStep:
+    path, usual = ("steps", "answers"), _STEPS.answers
+
+    def share_bp(key: str) -> int | None:
+        return _share_bp(body[key], (*path, key), reading) if key in body else None
+
+    tolerated = share_bp("tolerate")
+    return AnswersStep(
+        tolerated=usual.tolerated if tolerated is None else tolerated / 10_000,
+        allow=tuple(body.get("allow", ())),
+        sample_bp=share_bp("sample") or usual.sample_bp,
     )
 
 
 def _shadow(body: Body, reading: Reading) -> ShadowStep:
     path = ("steps", "shadow")
+    share_bp = _share_bp(body["share"], (*path, "share"), reading)
+    twin_bp = _share_bp(body["twins"], (*path, "twins"), reading) if "twins" in body else None
+    if share_bp + (twin_bp or 0) > 10_000:
+        says = f"share and twins are {(share_bp + (twin_bp or 0)) / 100:g}% together; no request is copied twice."
+        reading.reject((*path, "twins"), says, "Lower one of them, so that both are at most 100%.")
     return ShadowStep(
-        share_bp=_share_bp(body["share"], (*path, "share"), reading),
+        share_bp=share_bp,
         seconds=duration_s(body["seconds"]),
         ignore=tuple(body.get("ignore", ())),
+        twin_bp=twin_bp,
+        tolerate=tuple(
+            Tolerance(one["field"], float(one.get("absolute", 0)), float(one.get("relative", 0)))
+            for one in body.get("tolerate", ())
+        ),
+        any_order=tuple(body.get("any_order", ())),
         **{key: body[key] for key in ("pairs", "max_difference") if key in body},
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from interlock.domain.catalog.asset import Kind
+from interlock.domain.catalog.behaviour import NOTHING, Behaviour
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +25,21 @@ class VersionRef:
 class ServiceVersion:
     """One version of a service: where it answers, what it reads and writes, which model it holds.
 
-    endpoints: `host:port`, each an interchangeable instance.
+    endpoints: `host:port`, each an interchangeable instance. promises: its behaviour beside the shape of data.
     """
 
     endpoints: tuple[str, ...]
     request: VersionRef | None = None
     response: VersionRef | None = None
     model: VersionRef | None = None
+    promises: Behaviour = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """A service. `callers_request` and `callers_response` are the contract versions that its callers speak;
-    a version that speaks another one is reached through the lens path between the two.
+    a version that speaks another one is reached through the lens path between the two, or as it is where it is
+    understood. `callers_expect`: what they rely on beside the shape of data.
 
     replay: whether POST requests may be sent a second time under the baseline ("all", "none", or path
     prefixes); None means yes exactly when a version holds a model.
@@ -59,6 +62,7 @@ class ServiceSpec:
     calls: tuple[str, ...] = ()
     callers_request: VersionRef | None = None
     callers_response: VersionRef | None = None
+    callers_expect: Behaviour = NOTHING
     where: str = ""
 
 

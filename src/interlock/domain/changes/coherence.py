@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from interlock.domain.catalog.asset import AssetId, Kind
 from interlock.domain.catalog.service import Reference, ServiceSpec, ServiceVersion, all_references, references
+from interlock.domain.changes.criteria import criteria
+from interlock.domain.changes.interfaces import callers_uses, passage
 from interlock.domain.changes.request import Change, Move
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.lenses.check import fit
@@ -55,6 +57,27 @@ def _misplaced(lens: Lens, code: str, says: str, remedy: str) -> Finding:
     return Finding(code, Severity.ERROR, subject, says, remedy, lens.where)
 
 
+def check_uses(workspace: Workspace, unread: Collection[AssetId] = ()) -> Iterator[Finding]:
+    """Uses of contract versions or fields that there are not."""
+    versions: dict[str, list[str]] = {}
+    for name, version in workspace.contracts:
+        versions.setdefault(name, []).append(version)
+    for use in workspace.uses:
+        name, version = use.contract.name, use.contract.version
+        if name not in versions or AssetId(Kind.CONTRACT, name) in unread:
+            continue  # the link to the contract is a finding already
+        if version not in versions[name]:
+            says, remedy = f"contract:{name} has no version {version!r}.", did_you_mean(version, versions[name])
+            yield Finding("version.unknown", Severity.ERROR, str(use.reader), says, remedy, use.where)
+            continue
+        known = workspace.contracts[name, version].record.paths()
+        for path in use.fields:
+            if path not in known:
+                says = f"{use.reader} reads `{path}` of {use.contract}, which has no such field."
+                remedy = did_you_mean(path, known)
+                yield Finding("use.unknown_field", Severity.ERROR, str(use.reader), says, remedy, use.where)
+
+
 def check_changes(workspace: Workspace, unread: Collection[AssetId] = ()) -> list[Finding]:
     """Every finding about every change. `unread`: assets whose own declaration has errors already."""
     return [f for change in workspace.changes.values() for f in check_change(workspace, change, unread)]
@@ -68,6 +91,8 @@ def check_change(workspace: Workspace, change: Change, unread: Collection[AssetI
         *_untranslatable(workspace, change, unread),
         *_unused_moves(workspace, change),
         *_unknown_gate_services(workspace, change, unread),
+        *_unsupplied_outcomes(workspace, change),
+        *_groundless_gates(workspace, change),
         *_unknown_people(workspace, change),
     ]
 
@@ -128,7 +153,9 @@ def _incoherent(workspace: Workspace, change: Change) -> Iterator[Finding]:
 
 
 def _untranslatable(workspace: Workspace, change: Change, unread: Collection[AssetId]) -> Iterator[Finding]:
-    """A version that is moved to speaks what callers do not, and no lens leads from the one to the other."""
+    """A version that is moved to speaks what callers do not, no lens leads from the one to the other, and the one
+    that reads does not understand it as it is.
+    """
     for move, service, version in _moved_services(workspace, change):
         for source, target in (
             (service.callers_request, version.request),
@@ -141,11 +168,18 @@ def _untranslatable(workspace: Workspace, change: Change, unread: Collection[Ass
                 remedy = "Name one contract in callers: and in the version."
                 yield _error("change.untranslatable", change, says, remedy, move.where)
                 continue
-            try:
-                lens_path(workspace.lenses, source.name, source.version, target.version)
-            except Missing as error:
-                says = f"{service.name}@{move.to} needs a translation: {error.message}."
-                yield _error("change.untranslatable", change, says, error.remedy, move.where)
+            uses = tuple(callers_uses(workspace, service, target)) if target is service.callers_response else ()
+            found = passage(workspace, source, target, uses)
+            if found.how == "unreadable":
+                says = f"{service.name}@{move.to} needs a translation: {found.reasons[0].says}."
+                remedy = f"{found.reasons[0].remedy} Or write a Lens document that joins {source} and {target}."
+                yield _error("change.untranslatable", change, says, remedy, move.where)
+            elif found.how == "unknown":
+                try:
+                    lens_path(workspace.lenses, source.name, source.version, target.version)
+                except Missing as error:
+                    says = f"{service.name}@{move.to} needs a translation: {error.message}."
+                    yield _error("change.untranslatable", change, says, error.remedy, move.where)
 
 
 def _is_in_use(workspace: Workspace, service: ServiceSpec, used: Reference) -> bool:
@@ -186,6 +220,43 @@ def _unknown_gate_services(workspace: Workspace, change: Change, unread: Collect
             says = f"the {gate.metric} gate of {change.name} watches {gate.service!r}, which is no service."
             remedy = did_you_mean(gate.service, known)
             yield _error("change.unknown_service", change, says, remedy, change.where)
+
+
+def _groundless_gates(workspace: Workspace, change: Change) -> Iterator[Finding]:
+    """Gates that would look at what there is not: segments that nobody declared, pairs without a shadow stage."""
+    for gate in criteria(workspace, change):
+        where, service = gate.where or change.where, workspace.services.get(gate.service)
+        if gate.segments and service is not None and not service.segments:
+            says = f"the {gate.metric} gate of {gate.service} looks at segments, and the service declares none."
+            remedy = f"Add segments: with header and values to {service.where}, or remove segments."
+            yield _error("gate.no_segments", change, says, remedy, where)
+        if gate.sample == "pairs" and change.steps.shadow is None:
+            says = f"the gate on {gate.outcome} judges pairs, and {change.name} has no shadow stage to make any."
+            yield _error("gate.no_pairs", change, says, "Add steps: shadow:, or use sample: arms.", where)
+
+
+def _unsupplied_outcomes(workspace: Workspace, change: Change) -> Iterator[Finding]:
+    """Outcome gates without a cap, with several for the same losses, and those that name nearly what is declared:
+    they would wait for posts.
+    """
+    caps: dict[tuple[str, str, str], float] = {}
+    for gate in criteria(workspace, change):
+        if gate.metric != "outcome" or not gate.outcome:
+            continue
+        declared = workspace.metrics.get(gate.outcome)
+        where = gate.where or change.where
+        remedy = did_you_mean(gate.outcome, workspace.metrics)
+        if declared is None and remedy.startswith("Did you mean"):
+            says = f"no metric {gate.outcome!r} is declared, so the gate waits for posted outcomes of that name."
+            yield Finding("metric.unknown", Severity.WARNING, change.name, says, remedy, where)
+        if not gate.cap and not (declared and declared.cap):
+            says = f"the outcome gate of {gate.service} names no cap, the largest loss that counts."
+            remedy = f"Add cap: to the gate, like cap: 120, or to a Metric {gate.outcome}."
+            yield _error("gate.uncapped", change, says, remedy, where)
+        cap = gate.cap or (declared.cap if declared else 0.0)
+        if caps.setdefault((gate.service, gate.outcome, gate.sample), cap) != cap:
+            says = f"gates on {gate.outcome} of {gate.service} have different caps, and losses are counted once."
+            yield _error("gate.caps_differ", change, says, "Give them one cap.", where)
 
 
 def _unknown_people(workspace: Workspace, change: Change) -> Iterator[Finding]:

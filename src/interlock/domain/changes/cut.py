@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from interlock.domain.catalog.service import ServiceSpec, ServiceVersion, VersionRef
+from interlock.domain.catalog.service import ServiceSpec, ServiceVersion
+from interlock.domain.changes.interfaces import Passage, passages
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.lenses.ops import Program
 from interlock.domain.lenses.path import lens_path
@@ -50,6 +51,7 @@ def deployment(workspace: Workspace, spec: ServiceSpec, version: str) -> Deploym
             remedy=did_you_mean(version, spec.versions),
             where=spec.where,
         )
+    through = dict(passages(workspace, spec, chosen))
     return Deployment(
         service=spec.name,
         version=version,
@@ -58,21 +60,24 @@ def deployment(workspace: Workspace, spec: ServiceSpec, version: str) -> Deploym
         entity_header=spec.entity_header,
         unkeyed=spec.unkeyed,
         replay=_replay(spec, chosen),
+        segment_header=spec.segment_header,
+        segments=spec.segments,
         timeout_s=spec.timeout_s,
         body_limit_bytes=spec.body_limit_bytes,
         health_path=spec.health_path,
-        request=_program(workspace, spec.callers_request, chosen.request),
-        response=_program(workspace, chosen.response, spec.callers_response),
+        request=_program(workspace, through.get("request")),
+        response=_program(workspace, through.get("response")),
         reads=str(chosen.request or ""),
         writes=str(chosen.response or ""),
         model=str(chosen.model or ""),
     )
 
 
-def _program(workspace: Workspace, source: VersionRef | None, target: VersionRef | None) -> Program:
-    if source is None or target is None or source == target:
-        return ()
-    return lens_path(workspace.lenses, source.name, source.version, target.version)
+def _program(workspace: Workspace, found: Passage | None) -> Program:
+    """The lens on the way; none where the reader understands the writer as it is. LensMissing where it does not."""
+    if found is None or found.is_open:
+        return found.program if found else ()
+    return lens_path(workspace.lenses, found.source.name, found.source.version, found.target.version)
 
 
 def _replay(spec: ServiceSpec, chosen: ServiceVersion) -> Replay:

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from interlock.domain.catalog.asset import Asset, Link
+from interlock.domain.catalog.consumer import Use
 from interlock.domain.catalog.service import ModelSpec, ServiceSpec
-from interlock.domain.changes.request import Change, Role
+from interlock.domain.changes.checked import DeclaredCheck
+from interlock.domain.changes.request import Change, GateSpec, Role
+from interlock.domain.checks.metric import Metric
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.schemas.contract import Contract
 
@@ -22,15 +25,21 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of the house. `self_approval` lets an author approve their own change."""
+    """The rules of the house. `self_approval` lets an author approve their own change. alpha: how likely the gates
+    may ever turn back a good candidate, over a whole rollout; alpha_pass: how likely a step may pass although the
+    candidate is worse by the margin.
+    """
 
     self_approval: bool = False
+    alpha: float = 0.01
+    alpha_pass: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """All declarations. Contracts are keyed by (name, version); `assets` holds every node of the map,
-    services, models and contracts included; `links` every declared edge.
+    services, models and contracts included; `links` every declared edge, `uses` who reads which fields of which
+    contract, `gates` the default gates of each service.
     """
 
     name: str
@@ -41,5 +50,9 @@ class Workspace:
     changes: Mapping[str, Change] = field(default_factory=dict)
     assets: tuple[Asset, ...] = ()
     links: tuple[Link, ...] = ()
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    gates: Mapping[str, tuple[GateSpec, ...]] = field(default_factory=dict)
+    uses: tuple[Use, ...] = ()
     people: Mapping[str, Person] = field(default_factory=dict)
     policy: Policy = Policy()
+    checks: tuple[DeclaredCheck, ...] = ()

@@ -8,7 +8,9 @@ enough to have shown it. An answer may stay without a label for ever; completene
 labels that ever come.
 
 Completeness is not claimed where it cannot be seen: while labels still come in at the greatest age that was
-observed, nothing is mature, unless it is declared after how long no label is waited for.
+observed, nothing is mature. A second wave of labels, after a silence as long as half of what was observed, cannot
+be foreseen: where there is one, declare after how long no label is waited for (the horizon). Then nothing younger
+is mature before ages up to the horizon have been observed.
 
 What is assumed: each outcome counts once (the store keeps the first of an id) and names the block that answered,
 whatever the order of arrival; one that claims to come before its answer counts as immediate (clocks differ).
@@ -95,18 +97,24 @@ class Curve:
     def completeness(self, age_s: float, horizon_s: float | None = None) -> float | None:
         """The share of a cohort's labels that should have arrived at `age_s`; None when it cannot be said yet.
 
-        horizon_s: no label is waited for longer than this, as declared.
+        horizon_s: no label is waited for longer than this, as declared. Before that age has been observed, what has
+        come to rest may still be followed by more.
         """
         if horizon_s is not None and age_s >= horizon_s:
             return 1.0
-        if not self.is_at_rest or not self.plateau:
+        if not self.is_at_rest or not self.plateau or (horizon_s or 0.0) > self.observed_s:
             return None
         reached = min(bisect_right(AGES_S, age_s), len(self.shares))
         return self.shares[reached - 1] / self.plateau if reached else 0.0
 
-    def age_at(self, completeness: float) -> float | None:
+    @property
+    def observed_s(self) -> float:
+        """The greatest age that was observed."""
+        return AGES_S[len(self.shares) - 1] if self.shares else 0.0
+
+    def age_at(self, completeness: float, horizon_s: float | None = None) -> float | None:
         """The age in seconds at which a cohort is that complete; None when it cannot be said yet."""
-        reached = ((a, self.completeness(a)) for a in AGES_S[: len(self.shares)])
+        reached = ((a, self.completeness(a, horizon_s)) for a in AGES_S[: len(self.shares)])
         return next((a for a, c in reached if c is not None and c >= completeness), None)
 
 
@@ -117,9 +125,8 @@ def curve_of(cohorts: Iterable[tuple[Cohort, float]]) -> Curve:
     waiting, labels = 1.0, 0
     for i in range(max((old for _, old in seen), default=0)):
         at_risk, arrived = _at_risk(seen, i)
-        if not at_risk:
-            break
-        waiting *= 1 - min(arrived / at_risk, 1.0)
+        if at_risk:  # else all have their labels by that age, and none can come: the curve stays as it is
+            waiting *= 1 - min(arrived / at_risk, 1.0)
         labels += arrived
         shares.append(1 - waiting)
     return Curve(tuple(shares), labels, _is_at_rest(shares, labels))
@@ -175,7 +182,7 @@ def maturity(
     """
     curves = {arm: curve_of((b.arm(arm), now_s - b.ended_s) for b in blocks) for arm in _ARMS}
     shares = {b.number: _lagging(curves.values(), now_s - b.ended_s, horizon_s) for b in blocks}
-    waits = [curve.age_at(threshold) for curve in curves.values()]
+    waits = [curve.age_at(threshold, horizon_s) for curve in curves.values()]
     wait_s = None if None in waits else max(w for w in waits if w is not None)
     if horizon_s is not None:
         wait_s = horizon_s if wait_s is None else min(wait_s, horizon_s)

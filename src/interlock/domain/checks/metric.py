@@ -5,8 +5,10 @@ evidence for anything: the gate that waits for it stays Undecided.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from string import Template
 from typing import Literal
 
 from interlock.domain.checks.bins import add_bins
@@ -34,6 +36,61 @@ class MetricQuery:
     bad: str = ""
     arm_label: str = "release"
     step_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A declared metric: numbers that a source keeps or, without a source, outcomes that are posted.
+
+    source: its address, in which `${NAME}` stands for an environment variable that is put in when the source is
+    opened, and nowhere else; headers: sent to a Prometheus, with variables likewise. by: whether the source knows
+    an arm by the id of its release or by the version of the gate's service. every_s: how long a stretch of time is
+    that is asked for at once (for posted outcomes: after how long without one the newest are old; 0: never).
+    lag_s: how long after its end a stretch is asked for. horizon_s: no posted label is waited for longer.
+    cap: the largest loss that counts, for gates that name none; 0 when none is declared.
+    """
+
+    name: str
+    source: str = ""
+    query: MetricQuery | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    by: Literal["release", "version"] = "release"
+    every_s: float = 0.0
+    lag_s: float = 0.0
+    horizon_s: float | None = None
+    cap: float = 0.0
+    where: str = ""
+
+
+SourceKind = Literal["prometheus", "sql", "warehouse"]
+_SQL = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://?")
+
+
+def source_kind(url: str) -> SourceKind | None:
+    """Who can read the address: Prometheus (http, https), SQLAlchemy (the databases that it knows by itself), or
+    Ibis (all others). None without a scheme.
+    """
+    found = _SCHEME.match(url)
+    if found is None:
+        return None
+    scheme = found[1].lower().partition("+")[0]
+    return "prometheus" if scheme in ("http", "https") else "sql" if scheme in _SQL else "warehouse"
+
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""An environment variable in an address or a header."""
+
+PROMQL_NAMES = ("candidate", "baseline", "arms", "window")
+"""What PromQL may refer to by `$name`."""
+
+
+def unknown_names(promql: str) -> tuple[str, ...] | None:
+    """Placeholders of a PromQL text that mean nothing; None when a dollar sign stands for none at all."""
+    template = Template(promql)
+    if not template.is_valid():
+        return None
+    return tuple(n for n in template.get_identifiers() if n not in PROMQL_NAMES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ import math
 
 from interlock.domain.checks.evidence import LOSS_BINS, Bins
 
+FAILURE = "failure"
+"""The loss of an answer that failed (a status from 500 on), 1, or did not, 0."""
+
 
 def pair_bin(candidate_loss: float, baseline_loss: float, cap: float) -> int | None:
     """The bin of a pair of losses in [0, cap] (beyond it they count as the cap); None where one is no number."""

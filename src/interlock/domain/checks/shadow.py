@@ -11,6 +11,7 @@ of pair. Without twins nothing is proven to be more than noise; an upper bound i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -196,14 +197,15 @@ def excess_of_answers(shadow: PairCounts, twins: PairCounts, alpha: float = 0.05
 
 def excess_by_field(shadow: PairCounts, twins: PairCounts, alpha: float = 0.05) -> tuple[Excess, ...]:
     """The excess of each field, the surest first; alpha is shared among all fields, so that naming a field that
-    carries the difference is as safe as the verdict.
+    carries the difference is as safe as the verdict. Shares are of all pairs: a field that is in neither answer
+    agrees. Of the fields beyond the limit, which add up as one, shares are of their comparisons.
     """
     each = alpha / max(len(shadow.fields), 1)
-    found = [
-        _excess(name, (c.differing, c.pairs), (t.differing, t.pairs), each, c.mean_change)
-        for name, c in shadow.fields.items()
-        for t in (twins.fields.get(name, FieldPairs()),)
-    ]
+    found = []
+    for name, c in shadow.fields.items():
+        t = twins.fields.get(name, FieldPairs())
+        pairs, of_twins = (c.pairs, t.pairs) if name == OTHER else (shadow.pairs, twins.pairs)
+        found.append(_excess(name, (c.differing, pairs), (t.differing, of_twins), each, c.mean_change))
     return tuple(sorted(found, key=lambda e: (-e.at_least, -e.share, e.subject)))
 
 
@@ -223,6 +225,28 @@ def _excess(
         at_most=max(0.0, high - noise_low),
         mean_change=mean,
     )
+
+
+def pairs_until_within(shadow: PairCounts, twins: PairCounts, margin: float, alpha: float = 0.05) -> int | None:
+    """How many more pairs, with twins in proportion, would show that the excess is within `margin`, if shares stay
+    as they are; None when they would not.
+    """
+    counted, noisy = (shadow.differing, shadow.pairs), (twins.differing, twins.pairs)
+
+    def is_within(times: float) -> bool:
+        grown = [(round(hits * times), round(trials * times)) for hits, trials in (counted, noisy)]
+        return _excess(WHOLE, grown[0], grown[1], alpha).is_within(margin)
+
+    if not shadow.pairs:
+        return None
+    enough = next((2.0**power for power in range(12) if is_within(2.0**power)), None)
+    if enough is None or enough == 1:
+        return None if enough is None else 0
+    least = enough / 2
+    for _ in range(3):
+        middle = (least + enough) / 2
+        least, enough = (least, middle) if is_within(middle) else (middle, enough)
+    return math.ceil(shadow.pairs * (enough - 1))
 
 
 def noisy_fields(twins: PairCounts, share: float = 0.01) -> tuple[str, ...]:

@@ -20,12 +20,15 @@ from typing import Any, Literal, assert_never
 
 from interlock.domain.checks.bins import SIGNED_LOG, Bins, Grid, add_bins, even_edges, middle_of, quantile_edges
 from interlock.domain.checks.violations import violation
-from interlock.domain.schemas.contract import Contract, Field
-from interlock.domain.schemas.scalars import double
+from interlock.domain.schemas.contract import Contract
+from interlock.domain.schemas.field import Field, Kind, type_of
+from interlock.domain.schemas.scalars import double, json_type
 from interlock.kernel.digest import digest
 
 BINS = 40
 WORD_LIMIT = 50
+FIELD_LIMIT = 60
+"""So many fields of records without a contract are counted, by name."""
 LEARNING_RECORDS = 200
 """Fewer values than this say too little of how a field is spread."""
 
@@ -90,11 +93,34 @@ def layout_of(contract: Contract, learned_from: Sequence[Any] = ()) -> Layout:
     return Layout(tuple(found))
 
 
+def inferred_layout(records: Sequence[Mapping[str, Any]]) -> Layout:
+    """The layout for records without a contract, from the first ones. A field whose values are all numbers, all
+    text or all truth values is one of that kind; one of several kinds is counted as there or absent. Nothing is
+    promised, so every field may be absent.
+    """
+    values: dict[str, list[Any]] = {}
+    for record in records:
+        for name, value in record.items():
+            values.setdefault(name, []).append(value)
+    fields = [
+        Field(name, type_of(_kind_of_values(found)), required=False, nullable=True)
+        for name, found in sorted(values.items())[:FIELD_LIMIT]
+    ]
+    return Layout(tuple(FieldLayout(one, _split(one, values[one.name])) for one in fields))
+
+
+def _kind_of_values(values: Sequence[Any]) -> Kind:
+    kinds = {json_type(v) for v in values if v is not None}
+    if kinds and kinds <= {"integer", "number"}:
+        return "number"
+    return "string" if kinds == {"string"} else "boolean" if kinds == {"boolean"} else "object"
+
+
 def _split(one: Field, values: Sequence[Any]) -> Split:
     fitting = [v for v in values if v is not None and violation(v, one) is None]
     if one.enum:
         return Words(tuple(dict.fromkeys(_word(v) for v in one.enum if v is not None)))
-    match one.type:
+    match one.kind:
         case "boolean":
             return Words(("false", "true"))
         case "integer" | "number":
@@ -104,7 +130,7 @@ def _split(one: Field, values: Sequence[Any]) -> Split:
         case "timestamp" | "date" | "object" | "array":
             return Opaque()
         case _:
-            assert_never(one.type)
+            assert_never(one.kind)
 
 
 def _grid(one: Field, numbers: Sequence[float]) -> Grid:
@@ -213,6 +239,17 @@ def _count(tally: _Tally, value: Any, one: FieldLayout, places: Mapping[str, int
             tally.values[places.get(_word(value), OTHER_WORD)] += 1
         case _:
             pass
+
+
+def names_release(one: FieldLayout, baseline: Shape, candidate: Shape) -> bool:
+    """Whether a text says which release answered, and not what: all answers of the baseline have one word, and none
+    of the candidate's. An enumeration is no such thing.
+    """
+    empty = FieldShape()
+    before = baseline.fields.get(one.field.name, empty).values
+    after = candidate.fields.get(one.field.name, empty).values
+    is_free_text = isinstance(one.split, Words) and one.field.kind == "string" and not one.field.enum
+    return is_free_text and len(before) == len(after) == 1 and set(before) != set(after)
 
 
 def quantile(bins: Bins, grid: Grid, q: float) -> float | None:

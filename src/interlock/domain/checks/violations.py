@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from interlock.domain.checks.answer import UNREADABLE, WHOLE, read_answer
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import Contract
+from interlock.domain.schemas.field import Field
 from interlock.domain.schemas.scalars import double, fits_type, identity
 
 Kind = Literal["missing", "null", "type", "enum", "range", "unlisted", "unreadable"]
 KINDS: tuple[Kind, ...] = ("missing", "null", "type", "enum", "range", "unlisted", "unreadable")
+
+CONTRACT = "contract"
+"""The outcome whose loss is 1 for an answer that breaks what callers were promised, and 0 for one that does not."""
 
 UNLISTED = "(unlisted)"
 """Stands for all fields that a closed contract does not list: their names are the sender's and may be many."""
@@ -82,7 +86,7 @@ def violation(value: Any, one: Field) -> Kind | None:
     """How `value` is no value of the field; None when it is one."""
     if value is None:
         return None if one.nullable else "null"
-    if not fits_type(value, one.type):
+    if not fits_type(value, one.kind):
         return "type"
     if one.enum and identity(value) not in {identity(v) for v in one.enum}:
         return "enum"

@@ -21,6 +21,7 @@ from interlock.kernel.ident import is_name
 
 Metric = Literal["errors", "latency", "outcome"]
 METRICS: tuple[Metric, ...] = ("errors", "latency", "outcome")
+COUNTS = ("every", "first", "keyed")
 
 
 class InvalidGate(Invalid):
@@ -49,8 +50,9 @@ class Gate:
     tolerance_ms: a slowdown that nobody would notice (latency only).
 
     bound: instead of a margin, what the candidate itself must keep: the share of bad answers, the milliseconds at
-    `quantile` of latency, or the mean loss in loss units. counts: `every` bad answer, or the `first` one of each
-    key in ten minutes, for callers that stick to an arm (needs blocks with a known weight). segment_share: the part
+    `quantile` of latency, or the mean loss in loss units. counts: `every` bad answer; or the `first` one of each
+    key in ten minutes, for callers that stick to an arm (needs blocks with a known weight); or `keyed`: the first
+    ones where the evidence has any, else every one. segment_share: the part
     of an errors gate's evidence that looks at segments one by one; 0 for none. sample: losses of both `arms`, or of
     `pairs` of answers to the same request (shadow).
     """
@@ -65,7 +67,7 @@ class Gate:
     tolerance_ms: float = 0.0
     bound: float | None = None
     quantile: float = 0.99
-    counts: Literal["every", "first"] = "every"
+    counts: Literal["every", "first", "keyed"] = "every"
     segment_share: float = 0.0
     sample: Literal["arms", "pairs"] = "arms"
 
@@ -86,12 +88,10 @@ class Gate:
         if metric == "outcome":
             _demand(bool(self.outcome), name, "it names no outcome metric", "Set `outcome`.")
             _demand(_is_between(0, self.cap, math.inf), name, "its cap is not above 0", "Set `cap`.")
-        _demand(
-            self.counts in ("every", "first"), name, f"counts {self.counts!r} is unknown", "Use every or first."
-        )
+        _demand(self.counts in COUNTS, name, f"counts {self.counts!r} is unknown", f"Use one of {COUNTS}.")
         _demand(self.sample in ("arms", "pairs"), name, f"sample {self.sample!r} is unknown", "Use arms or pairs.")
         _demand(_is_between(-1e-9, self.segment_share, 1), name, "segment_share is not in [0, 1)", "Use 0.4.")
-        by_answers = self.counts == "first" or self.segment_share > 0
+        by_answers = self.counts != "every" or self.segment_share > 0
         _demand(metric == "errors" or not by_answers, name, f"{metric} has no bad answers", "Use metric errors.")
         _demand(metric == "outcome" or self.sample == "arms", name, f"{metric} has no pairs", "Use metric outcome.")
 

@@ -25,7 +25,7 @@ from interlock.domain.checks.evidence import LOSS_BINS, ArmCounts, Bins, Block, 
 from interlock.domain.gates.explain import because_contested, because_failed, because_passed, report_on
 from interlock.domain.gates.gate import GateSet
 from interlock.domain.gates.mixture import combine, log_of
-from interlock.domain.gates.throttle import throttled
+from interlock.domain.gates.throttle import followed, throttled
 from interlock.domain.gates.track import NOTHING, Track, begin_track, follow, fresh_limit, written_off
 from interlock.domain.gates.verdict import Fail, GateReport, Judgement, Pass, Throttle, Undecided, Verdict
 from interlock.kernel.errors import Invalid
@@ -115,7 +115,8 @@ def absorb(state: State, block: Block) -> State:
             elapsed_s=state.elapsed_s + block.seconds,
             number=block.number,
             fault="",
-        )
+        ),
+        block.weight_bp,
     )
 
 
@@ -134,16 +135,16 @@ def _followed(state: State, track: Track, block: Block) -> Track:
     return follow(track, state.gate_set, counts, state.elapsed_s, block.seconds, block.weight_bp)
 
 
-def _reacted(state: State) -> State:
-    """The state with a throttle set, kept, or cleared."""
+def _reacted(state: State, weight_bp: int) -> State:
+    """The state with a throttle set, moved, kept, or cleared."""
     gate_set, throttle = state.gate_set, state.throttle
-    if throttle is None:
-        if state.e_value_uncapped < 1 / gate_set.alpha:
-            return state
-        heaviest = max(state.tracks, key=lambda track: track.e_value_uncapped * track.gate.weight)
-        return replace(state, throttle=throttled(heaviest, gate_set, state.elapsed_s))
-    if state.elapsed_s - throttle.since_s < gate_set.clear_s or state.e_value >= gate_set.hesitate:
+    if throttle is None and state.e_value_uncapped < 1 / gate_set.alpha:
         return state
+    heaviest = max(state.tracks, key=lambda track: track.e_value_uncapped * track.gate.weight)
+    if throttle is None:
+        return replace(state, throttle=throttled(heaviest, gate_set, state.elapsed_s, weight_bp))
+    if state.elapsed_s - throttle.since_s < gate_set.clear_s or state.e_value >= gate_set.hesitate:
+        return replace(state, throttle=followed(throttle, heaviest, gate_set))
     return replace(state, throttle=None, tracks=tuple(written_off(track) for track in state.tracks))
 
 

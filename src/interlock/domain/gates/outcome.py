@@ -1,6 +1,7 @@
-"""Outcomes posted later: losses in bins of loss/cap, by arrival; the baseline's mean is guessed from past blocks.
+"""Outcomes that are known later: losses in bins of loss/cap; the baseline's mean is guessed from past blocks.
 
-Labels that come late join the block in which they arrive. That is fair while labels take equally long in both arms.
+Labels join the block in which they arrive, which is fair while they take equally long in both arms; or, where it is
+known when their answers were given, a block after the labels of that time are complete (see checks.delay).
 """
 
 from __future__ import annotations

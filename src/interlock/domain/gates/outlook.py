@@ -71,7 +71,10 @@ def fails_when(gate: Gate, gate_set: GateSet) -> str:
         return _breaks_when(gate, gate.bound, odds)
     match gate.metric:
         case "errors":
-            return f"bad answers are proven, at {odds}, to be more than {gate_set.rho:g} times the baseline's"
+            where = ", in all requests or in a segment" if gate.segment_share else ""
+            return (
+                f"bad answers are proven, at {odds}, to be more than {gate_set.rho:g} times the baseline's{where}"
+            )
         case "latency":
             factor = LATENCY_BIN_FACTOR**gate_set.latency_bins
             return (
@@ -79,7 +82,9 @@ def fails_when(gate: Gate, gate_set: GateSet) -> str:
                 f"a factor {factor:.3g} and {gate.tolerance_ms:g} ms"
             )
         case "outcome":
-            return f"mean {gate.outcome} is proven, at {odds}, to be more than {gate.margin:g} above the baseline's"
+            where = " on the same requests" if gate.sample == "pairs" else ""
+            more = f"more than {gate.margin:g} above the baseline's{where}"
+            return f"mean {gate.outcome} is proven, at {odds}, to be {more}"
         case _:
             assert_never(gate.metric)
 

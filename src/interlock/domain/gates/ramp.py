@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from interlock.domain.gates.gate import Gate
-from interlock.domain.gates.judge import State
+from interlock.domain.gates.judge import State, is_safe_to_promote
 from interlock.domain.gates.limit import requests_to_deny
 from interlock.domain.gates.throttle import LEAST_WEIGHT, START_WEIGHT
 from interlock.domain.gates.track import Track
@@ -91,7 +91,7 @@ def recommend(state: State, weight_bp: int, ramp: Ramp) -> Recommendation:
     """The weight that the evidence allows, while the candidate serves at `weight_bp`."""
     if state.throttle is not None:
         throttle = state.throttle
-        return Recommendation(min(weight_bp, throttle.weight_bp), throttle.gate, throttle.because)
+        return Recommendation(throttle.weight_bp, throttle.gate, throttle.because)
     least_bp = max(1, int(ramp.least * 10_000))
     track = min(state.tracks, key=lambda t: allowed(state, t, ramp))
     allowed_bp = max(least_bp, int(allowed(state, track, ramp) * 10_000 + 1e-9))
@@ -103,6 +103,18 @@ def recommend(state: State, weight_bp: int, ramp: Ramp) -> Recommendation:
         says = f"{_why(state, track, ramp)}, which does not allow more than {weight_bp / 100:g} %"
         return Recommendation(weight_bp, track.gate.name, says, needs(state, track))
     return Recommendation(allowed_bp, track.gate.name, _why(state, track, ramp), needs(state, track))
+
+
+def may_promote(state: State, ramp: Ramp) -> bool:
+    """Whether the candidate may serve all but the holdback: it is safe, and each gate's limit is either so low that
+    the weight after promotion keeps within half of the budget too (half, because a thin baseline compares slowly),
+    or at most half of what the gate asks for. A slow leak would else be promoted just below the margin.
+    """
+    return is_safe_to_promote(state, ramp.dwell_s) and all(
+        2 * track.limit.value <= track.gate.target / track.gate.unit
+        or _within_budget(state, track, ramp) >= 2 * (1 - ramp.holdback)
+        for track in state.tracks
+    )
 
 
 def rate_of(state: State, track: Track) -> float:
@@ -119,7 +131,13 @@ def allowed(state: State, track: Track, ramp: Ramp) -> float:
         return ramp.least
     limit = limit_of(track, ramp)
     most = ramp.ceiling if limit <= ramp.known or track.gate.metric == "outcome" else ramp.start
-    return min(most, max(ramp.least, budget_of(track.gate, ramp) / (rate * _reaction_s(track.gate, ramp) * limit)))
+    return min(most, max(ramp.least, _within_budget(state, track, ramp)))
+
+
+def _within_budget(state: State, track: Track, ramp: Ramp) -> float:
+    """The weight at which the gate's excess, as high as its limit allows, costs the budget until it is found."""
+    risk = rate_of(state, track) * _reaction_s(track.gate, ramp) * limit_of(track, ramp)
+    return budget_of(track.gate, ramp) / risk
 
 
 def limit_of(track: Track, ramp: Ramp) -> float:

@@ -21,7 +21,7 @@ from interlock.domain.gates.verdict import Judgement
 from interlock.kernel.digest import canonical, digest, plain
 from interlock.kernel.errors import Invalid
 
-ALGORITHM = "interlock-gates/2"
+ALGORITHM = "interlock-gates/3"
 ASSUMPTIONS = (
     "Requests of one block are independent, with one rate for each arm and block.",
     "Both arms run in the same blocks of time; what changes with time may change both alike.",
@@ -43,6 +43,11 @@ FIRST = (
     "Gate {}: the first bad answer of each key in ten minutes counts, at the assigned share. Exact within ten "
     "minutes for keys assigned by chance; a key that fails again later counts again. Upper limits count every one."
 )
+KEYED = (
+    "Gate {}: from the first block on in which bad answers come with their keys, the first bad answer of each key "
+    "in ten minutes counts, at the assigned share; before that, and without a known weight, every one. Upper "
+    "limits count every one."
+)
 PAIRS = "Gate {}: pairs are independent, and the same request has the same label in both answers."
 BOUND = (
     "Gate {}: the bound is on the candidate alone; it fails only if it is also proven worse than the baseline, "
@@ -59,7 +64,7 @@ def assumptions(gate_set: GateSet) -> tuple[str, ...]:
 def _assumed(gate: Gate, gate_set: GateSet) -> list[str]:
     told = []
     if gate.metric == "errors":
-        told.append((FIRST if gate.counts == "first" else EVERY).format(gate.name))
+        told.append({"every": EVERY, "first": FIRST, "keyed": KEYED}[gate.counts].format(gate.name))
     if gate.sample == "pairs":
         told.append(PAIRS.format(gate.name))
     if gate.bound is not None:
@@ -198,7 +203,7 @@ def _arm_as_plain(arm: ArmCounts, gates: list[Gate]) -> dict[str, Any]:
         "latency": {b: n for b, n in arm.latency.items() if n} if has_latency else {},
         "losses": {name: {b: n for b, n in arm.losses[name].items() if n} for name in outcomes},
     }
-    if any(gate.counts == "first" for gate in gates):
+    if any(gate.counts != "every" for gate in gates):
         told["first_bad"] = arm.first_bad
     if any(gate.segment_share for gate in gates):
         told["segments"] = arm.segments

@@ -11,6 +11,7 @@ bound needs one arm.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -36,28 +37,49 @@ from interlock.domain.gates.table import BODY_ODDS, RARE_RATIOS, Table, log_e_al
 
 NOTHING = ServiceCounts()
 PACE_HALF_LIFE_S = 60.0
+HARM_Z = 1.2815515655446004
+"""The upper limit of the harm that sets a throttle's weight is at 90 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Observations of both arms and the seconds they took, decayed; harm: harmed answers per request of the
-    candidate in its last block, with two more of each, so that silence is not innocence.
+    """Observations of both arms and the seconds they took, decayed. The other counts are those since the plain
+    evidence of harm was last at 1 or below: a fault that begins late is not thinned out by what was before it.
     """
 
     observations: float = 0.0
     seconds: float = 0.0
-    harm: float = 1.0
+    candidate: int = 0
+    candidate_harmed: float = 0.0
+    baseline: int = 0
+    baseline_harmed: float = 0.0
 
     @property
     def rate(self) -> float:
         """Observations per second; 0 before the first."""
         return self.observations / self.seconds if self.seconds else 0.0
 
+    @property
+    def harm(self) -> float:
+        """An upper limit of the candidate's share of harmed answers (Wilson 1927) less the baseline's share: what
+        it adds, at least one answer's worth. 1 while nothing is known, so that silence is not innocence.
+        """
+        n, k, z2 = self.candidate, self.candidate_harmed, HARM_Z**2
+        if not n:
+            return 1.0
+        most = (k + z2 / 2 + HARM_Z * math.sqrt(k * (n - k) / n + z2 / 4)) / (n + z2)
+        usual = self.baseline_harmed / self.baseline if self.baseline else 0.0
+        return min(1.0, max(most - usual, 1 / (n + z2)))
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
     """One gate's part of the state. `seen` sums all counts of the gate's metric; `waiting` is a block that lacks
     an arm, begun `waiting_s` before now. `past` and `guess` remember the baseline (latency, outcome).
+
+    repeats: where first bad answers of keys count, the evidence of every one. It proves nothing by itself, but its
+    capped value shows that what the first ones prove lasts: a throttled candidate serves few keys, and all of them
+    may have failed before. The least of that and of what the first ones prove (uncapped) is evidence too.
     """
 
     gate: Gate
@@ -65,6 +87,7 @@ class Track:
     limit: Limit
     absolute: Absolute | None = None
     segments: Segments = field(default_factory=Segments)
+    repeats: Mixture | None = None
     seen: ServiceCounts = NOTHING
     waiting: ServiceCounts = NOTHING
     waiting_s: float = 0.0
@@ -76,6 +99,8 @@ class Track:
     def e_value(self) -> float:
         """Evidence of harm that may fail the candidate: bursts are capped."""
         relative = combine([m.e_value_capped for m in self.mixtures], [1.0] * len(self.mixtures))
+        if self.repeats:
+            relative = max(relative, min(self.mixtures[0].e_value, self.repeats.e_value_capped))
         absolute = self.absolute.candidate.e_value_capped if self.absolute else relative
         return self._whole(relative, absolute, self.segments.e_value)
 
@@ -139,6 +164,7 @@ def written_off(track: Track) -> Track:
         mixtures=tuple(write_off(m) for m in track.mixtures),
         absolute=absolute and replace(absolute, candidate=write_off(absolute.candidate)),
         segments=write_off_segments(track.segments),
+        repeats=track.repeats and write_off(track.repeats),
     )
 
 
@@ -173,23 +199,36 @@ def follow(
         return _follow_pairs(track, gate_set, own, at_s, seconds)
     if track.absolute:
         track = _follow_bound(track, gate_set, own, at_s, seconds)
-    assigned = weight_bp / 10_000 if track.gate.counts == "first" else None
-    if assigned is not None and 0 < assigned < 1:
+    assigned, is_known = weight_bp / 10_000, 0 < weight_bp < 10_000
+    by_first = _by_first(track, is_known)
+    if by_first and is_known:
         track = _follow_firsts(track, gate_set, own, at_s, seconds, assigned)
-    if track.gate.segment_share and (assigned is None or 0 < assigned < 1):
-        schedule = schedule_of(track.gate, gate_set)
-        segments = watch_segments(track.segments, gate_set, counts, at_s, seconds, schedule, assigned)
+    if track.gate.segment_share and (is_known or not by_first):
+        schedule, share = schedule_of(track.gate, gate_set), assigned if by_first else None
+        segments = watch_segments(track.segments, gate_set, counts, at_s, seconds, schedule, share)
         track = replace(track, segments=segments)
-    return _follow_blocks(track, gate_set, own, at_s, seconds)
+    return _follow_blocks(track, gate_set, own, at_s, seconds, by_first)
 
 
-def _follow_blocks(track: Track, gate_set: GateSet, own: ServiceCounts, at_s: float, seconds: float) -> Track:
+def _by_first(track: Track, is_known: bool) -> bool:
+    """Whether first bad answers are what counts in this block, the block itself being part of what was seen. The
+    first bad answer of all is a first one of its key, so evidence that has keys shows at once that it has.
+    """
+    if track.gate.counts != "keyed":
+        return track.gate.counts == "first"
+    c, b = track.seen.candidate, track.seen.baseline
+    return is_known and c.first_bad + b.first_bad > 0
+
+
+def _follow_blocks(
+    track: Track, gate_set: GateSet, own: ServiceCounts, at_s: float, seconds: float, by_first: bool
+) -> Track:
     gate = track.gate
     block, block_s = track.waiting + own, track.waiting_s + seconds
     in_candidate = measured(gate, block.candidate)
     in_baseline = measured(gate, block.baseline)
     if in_candidate and in_baseline:
-        return _close(track, gate_set, block, at_s - track.waiting_s, block_s, in_candidate)
+        return _close(track, gate_set, block, at_s - track.waiting_s, block_s, in_candidate, by_first)
     if block_s >= gate_set.carry_s:
         return _learn(track, gate_set, block, block_s)
     return replace(track, waiting=block, waiting_s=block_s)
@@ -215,7 +254,7 @@ def _only(gate: Gate, counts: ServiceCounts) -> ServiceCounts:
     def of(arm: ArmCounts) -> ArmCounts:
         match gate.metric:
             case "errors":
-                firsts = arm.first_bad if gate.counts == "first" else 0
+                firsts = 0 if gate.counts == "every" else arm.first_bad
                 return ArmCounts(requests=arm.requests, bad=arm.bad, first_bad=firsts)
             case "latency":
                 return ArmCounts(latency=arm.latency)
@@ -232,26 +271,30 @@ def _only(gate: Gate, counts: ServiceCounts) -> ServiceCounts:
 def _paced(track: Track, own: ServiceCounts, seconds: float) -> Pace:
     kept, pace = 0.5 ** (seconds / PACE_HALF_LIFE_S), track.pace
     in_candidate, in_baseline = measured_both(track.gate, own)
+    is_fresh = track.e_value_uncapped <= 1.0
     return Pace(
-        pace.observations * kept + in_candidate + in_baseline,
-        pace.seconds * kept + seconds,
-        (_harmed(track, own) + 2) / (in_candidate + 2) if in_candidate else pace.harm,
+        observations=pace.observations * kept + in_candidate + in_baseline,
+        seconds=pace.seconds * kept + seconds,
+        candidate=(0 if is_fresh else pace.candidate) + in_candidate,
+        candidate_harmed=(0.0 if is_fresh else pace.candidate_harmed) + _harmed(track, own.candidate),
+        baseline=(0 if is_fresh else pace.baseline) + in_baseline,
+        baseline_harmed=(0.0 if is_fresh else pace.baseline_harmed) + _harmed(track, own.baseline),
     )
 
 
-def _harmed(track: Track, own: ServiceCounts) -> float:
-    """The candidate's harmed answers in the block: bad ones, slow ones, or losses as parts of the cap."""
+def _harmed(track: Track, arm: ArmCounts) -> float:
+    """The arm's harmed answers: bad ones, slow ones, or losses as parts of the cap."""
     gate = track.gate
     match gate.metric:
         case "errors":
-            return own.candidate.bad
+            return arm.bad
         case "latency":
             edge = track.past.threshold(LIMIT_QUANTILE)
-            return sum(n for b, n in own.candidate.latency.items() if b >= edge)
+            return sum(n for b, n in arm.latency.items() if b >= edge)
         case "outcome":
             if gate.sample == "pairs":
                 return 0.0  # nobody is served by a shadow
-            return sum(x * n for x, n in losses_of(gate, own.candidate))
+            return sum(x * n for x, n in losses_of(gate, arm))
         case _:
             assert_never(gate.metric)
 
@@ -297,13 +340,23 @@ def _follow_bound(track: Track, gate_set: GateSet, own: ServiceCounts, at_s: flo
 def _follow_firsts(
     track: Track, gate_set: GateSet, own: ServiceCounts, at_s: float, seconds: float, assigned: float
 ) -> Track:
-    """First bad answers bet at the assigned share, block by block; requests play no part in it."""
+    """First bad answers bet at the assigned share, block by block; requests play no part in it. A second mixture
+    is moved by every bad answer, see `Track.repeats`.
+    """
     c, b = own.candidate, own.baseline
-    table = Table(c.requests, c.first_bad, b.requests, b.first_bad, assigned)
-    log_es = [log_e_allocation(table, ratio, gate_set.rho) for ratio in RARE_RATIOS]
-    outage = is_outage(c.requests, c.first_bad, _usual(track))
-    grown = grow(track.mixtures[0], log_es, at_s, schedule_of(track.gate, gate_set), seconds, outage)
-    return replace(track, mixtures=(grown,))
+    outage, schedule = is_outage(c.requests, c.bad, _usual(track)), schedule_of(track.gate, gate_set)
+
+    def grown(mixture: Mixture, in_candidate: int, in_baseline: int) -> Mixture:
+        table = Table(c.requests, in_candidate, b.requests, in_baseline, assigned)
+        log_es = [log_e_allocation(table, ratio, gate_set.rho) for ratio in RARE_RATIOS]
+        return grow(mixture, log_es, at_s, schedule, seconds, outage)
+
+    repeats = track.repeats or begin_mixture(len(RARE_RATIOS))
+    return replace(
+        track,
+        mixtures=(grown(track.mixtures[0], c.first_bad, b.first_bad),),
+        repeats=grown(repeats, c.bad, b.bad),
+    )
 
 
 def _usual(track: Track) -> tuple[int, int]:
@@ -311,14 +364,20 @@ def _usual(track: Track) -> tuple[int, int]:
 
 
 def _close(
-    track: Track, gate_set: GateSet, block: ServiceCounts, at_s: float, block_s: float, requests: int
+    track: Track,
+    gate_set: GateSet,
+    block: ServiceCounts,
+    at_s: float,
+    block_s: float,
+    requests: int,
+    by_first: bool,
 ) -> Track:
     """Bet on the block with what was known before it, then remember it."""
     wager = _wager(track, gate_set, block, at_s)
     learned = _learn(track, gate_set, block, block_s)
     if wager is None:
         return learned
-    if track.gate.counts == "every":
+    if not by_first:
         schedule = schedule_of(track.gate, gate_set)
         c = block.candidate
         outage = track.gate.metric == "errors" and is_outage(c.requests, c.bad, _usual(track))

@@ -62,7 +62,8 @@ class SegmentReport:
 @dataclass(frozen=True, slots=True)
 class Throttle:
     """Likely harm, acted on before it is proven to last. since_s: when it began, in seconds of evidence; gate:
-    which one weighed most; harm: its bad answers per request in the last block; weight_bp: the weight to serve at.
+    which one weighed most; harm: what it adds at most to the share of harmed answers; weight_bp: the weight to
+    serve at, which follows the harm and is never above `most_bp`, the weight before.
     """
 
     since_s: float
@@ -70,6 +71,7 @@ class Throttle:
     harm: float
     weight_bp: int
     because: str
+    most_bp: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)

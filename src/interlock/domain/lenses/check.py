@@ -20,7 +20,8 @@ from interlock.domain.lenses.units import conversion
 from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.diff import beyond, interval, limits, shown
 from interlock.domain.schemas.field import INTEGER, NUMBER, Field, Kind, type_of
-from interlock.domain.schemas.scalars import json_type, misfit
+from interlock.domain.schemas.scalars import json_type
+from interlock.domain.schemas.values import misfit
 from interlock.kernel.finding import Finding, Severity
 from interlock.kernel.ident import did_you_mean
 

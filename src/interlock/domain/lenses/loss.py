@@ -29,7 +29,8 @@ from interlock.domain.lenses.trace import Trace, traces
 from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.diff import interval, limits, shown
 from interlock.domain.schemas.field import Field
-from interlock.domain.schemas.scalars import double, equal_json, identity, misfit
+from interlock.domain.schemas.scalars import double, equal_json, identity
+from interlock.domain.schemas.values import misfit
 
 Direction = Literal["forward", "backward", "rollback"]
 Effect = Literal["exact", "recomputed", "lost", "fabricated", "rejected"]

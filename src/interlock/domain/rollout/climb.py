@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from interlock.domain.gates.judge import State, is_safe_to_promote
-from interlock.domain.gates.ramp import Ramp, Recommendation, recommend
+from interlock.domain.gates.judge import State
+from interlock.domain.gates.ramp import Ramp, Recommendation, may_promote, recommend
 from interlock.domain.rollout.stages import Climb
 
 
 def advice(state: State, stage: Climb, weight_bp: int) -> tuple[Recommendation, bool]:
-    """The weight to serve at while the candidate serves at `weight_bp`, and whether every gate passes."""
+    """The weight to serve at while the candidate serves at `weight_bp`, and whether it may go on."""
     ramp = Ramp(budget=stage.budget, dwell_s=stage.dwell_s)
-    return recommend(state, weight_bp, ramp), is_safe_to_promote(state, stage.dwell_s)
+    return recommend(state, weight_bp, ramp), may_promote(state, ramp)

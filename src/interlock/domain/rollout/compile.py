@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Literal
 
 from interlock.domain.catalog.asset import AssetId, Kind
 from interlock.domain.catalog.graph import graph_of
 from interlock.domain.catalog.impact import impact
 from interlock.domain.changes.approval import requirements
+from interlock.domain.changes.criteria import SEGMENT_SHARE, criteria
 from interlock.domain.changes.cut import cut, overlay, restricted
+from interlock.domain.changes.interfaces import interface_findings, order_findings, spelled, waves
 from interlock.domain.changes.request import Change, GateSpec, ShadowStep, Steps
 from interlock.domain.changes.workspace import Workspace
+from interlock.domain.checks.metric import Metric
+from interlock.domain.checks.pairs import FAILURE
+from interlock.domain.checks.violations import CONTRACT
 from interlock.domain.gates.gate import Gate, GateSet
 from interlock.domain.lenses.loss import loss
 from interlock.domain.releases.release import Release
-from interlock.domain.rollout.plan import Content, Loss, Plan, PlannedMove, Reached
+from interlock.domain.releases.route_table import WHOLE_BP
+from interlock.domain.rollout.plan import Answers, Content, Loss, Plan, PlannedMove, Promise, Reached
 from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Stage, Watch
+from interlock.domain.schemas.representation import contract_digest
 from interlock.domain.traffic.bucket import seed
 from interlock.kernel.digest import digest
 from interlock.kernel.finding import Finding, Severity
 
-DEFAULT_MARGIN = {"errors": 0.02, "latency": 0.15}
 WEIGHT = {"errors": 3.0, "latency": 3.0, "outcome": 4.0}
+CONTRACT_MARGIN = 0.02
+CONTRACT_WEIGHT = 1.0
+"""What every model service is judged for takes little from what was declared."""
 
 
 def compile_plan(workspace: Workspace, change: Change, current: Release) -> tuple[Plan, list[Finding]]:
@@ -36,6 +47,8 @@ def compile_plan(workspace: Workspace, change: Change, current: Release) -> tupl
     candidate = restricted(overlay(current, target), holds)
     reached = impact(graph_of(workspace.assets, workspace.links), [_asset(m.kind, m.name) for m in change.moves])
     affected = sorted({*moved, *(a.asset.name for a in reached if a.asset.kind is Kind.SERVICE)})
+    served = {d.service: d.version for d in current.deployments}
+    found = waves(workspace, change, served)
     plan = Plan(
         change=change.name,
         why=change.why,
@@ -46,7 +59,7 @@ def compile_plan(workspace: Workspace, change: Change, current: Release) -> tupl
         candidate=candidate,
         holds=holds,
         stages=stages(change.steps),
-        gates=_gates(change, sorted(moved)),
+        gates=_gates(change, workspace, sorted(moved)),
         contents=tuple(_contents(workspace, (baseline, candidate), change)),
         losses=tuple(_losses(workspace, change, current)),
         reaches=tuple(Reached(str(a.asset), a.owner, a.says) for a in reached),
@@ -57,8 +70,17 @@ def compile_plan(workspace: Workspace, change: Change, current: Release) -> tupl
         on_expiry=change.steps.on_expiry,
         rollback=change.rollback,
         seed=seed(f"{change.name}/{candidate.id}"),
+        metrics=tuple(_metrics(workspace, change)),
+        answers=Answers(
+            promises=tuple(_promises(workspace, sorted(moved))),
+            tolerated=change.steps.answers.tolerated,
+            allow=change.steps.answers.allow,
+            sample_bp=change.steps.answers.sample_bp,
+        ),
+        waves=spelled(found),
     )
-    return plan, [*_findings(workspace, change, plan, current)]
+    around = (*interface_findings(workspace, change, served), *order_findings(change, found))
+    return plan, [*_findings(workspace, change, plan, current), *around]
 
 
 def held_services(workspace: Workspace, moved: Iterable[str]) -> tuple[str, ...]:
@@ -95,36 +117,89 @@ def _exposure(steps: Steps) -> tuple[Stage, ...]:
 
 
 def _shadow(step: ShadowStep) -> Shadow:
-    return Shadow(step.share_bp, step.seconds, step.pairs, step.max_difference, step.ignore)
+    """Half as many twins as copies, unless declared: then noise is known about as well as what exceeds it."""
+    room_bp = WHOLE_BP - step.share_bp
+    return Shadow(
+        share_bp=step.share_bp,
+        seconds=step.seconds,
+        pairs=step.pairs,
+        max_difference=step.max_difference,
+        ignore=step.ignore,
+        twin_bp=min(max(step.share_bp // 2, 1) if step.twin_bp is None else step.twin_bp, room_bp),
+        tolerate=step.tolerate,
+        any_order=step.any_order,
+    )
 
 
-def _gates(change: Change, moved: list[str]) -> GateSet:
-    """The declared gates; a moved service is judged for errors and latency in any case, by default margins."""
-    declared = {(g.service, g.metric) for g in change.gates}
-    implied = [
-        GateSpec(metric, service, DEFAULT_MARGIN[metric])
-        for service in moved
-        for metric in ("errors", "latency")
-        if (service, metric) not in declared
+def _metrics(workspace: Workspace, change: Change) -> Iterator[Metric]:
+    """The declarations that the outcome gates rely on. Where they are written is no part of them."""
+    known = workspace.metrics
+    for name in sorted({g.outcome for g in criteria(workspace, change) if g.outcome in known}):
+        yield replace(known[name], where="")
+
+
+def _promises(workspace: Workspace, moved: Iterable[str]) -> Iterator[Promise]:
+    """The contract of each moved service's answers, as callers read them: the declared one, or the one that every
+    version answers with.
+    """
+    for name in moved:
+        spec = workspace.services[name]
+        own = {v.response for v in spec.versions.values()}
+        ref = spec.callers_response or (own.pop() if len(own) == 1 else None)
+        contract = workspace.contracts.get((ref.name, ref.version)) if ref else None
+        if contract is not None:
+            yield Promise(name, replace(contract, where=""))
+
+
+def _gates(change: Change, workspace: Workspace, moved: list[str]) -> GateSet:
+    """The criteria of the change; a moved service whose answers have a contract is judged in any case for answers
+    that break it.
+    """
+    specs = list(criteria(workspace, change))
+    judged = {g.service for g in specs if g.outcome == CONTRACT}
+    specs += [
+        GateSpec("outcome", p.service, CONTRACT_MARGIN, CONTRACT, 1.0)
+        for p in _promises(workspace, moved)
+        if p.service not in judged
     ]
-    gates = sorted((*change.gates, *implied), key=lambda g: (g.service, g.metric, g.outcome))
+    gates = sorted(specs, key=lambda g: (g.service, g.metric, g.outcome, g.name))
+    edges = [workspace.services[name] for name in held_services(workspace, moved)]
+    is_keyed = not any(spec.edge and spec.unkeyed == "split" for spec in edges)
     return GateSet(
-        gates=tuple(
-            Gate(
-                name="/".join(filter(None, (g.service, g.metric, g.outcome))),
-                metric=g.metric,
-                service=g.service,
-                margin=g.margin,
-                weight=WEIGHT[g.metric],
-                outcome=g.outcome,
-                cap=g.cap,
-                tolerance_ms=g.tolerance_ms if g.metric == "latency" else 0.0,
-            )
-            for g in gates
-        ),
+        gates=tuple(_gate(g, workspace, is_keyed) for g in gates),
+        alpha=workspace.policy.alpha,
+        alpha_pass=workspace.policy.alpha_pass,
         warmup_s=change.steps.warmup_s,
         errors_nats_s=3.0 / change.steps.burst_s,
         latency_nats_s=8.0 / change.steps.burst_s,
+    )
+
+
+def _gate(spec: GateSpec, workspace: Workspace, is_keyed: bool) -> Gate:
+    """The gate that `spec` declares. Where it leaves it open, errors count the first bad answer of each key if the
+    evidence has keys (unless requests without one are split too, whose errors would then not be seen), and look at
+    segments if the service declares some.
+    """
+    is_relative = spec.metric == "errors" and spec.bound is None
+    metric, service = workspace.metrics.get(spec.outcome), workspace.services.get(spec.service)
+    has_segments = service is not None and bool(service.segments)
+    segments = (SEGMENT_SHARE if has_segments else 0.0) if spec.segments is None else spec.segments
+    usual_counts: Literal["every", "keyed"] = "keyed" if is_keyed else "every"
+    usual = CONTRACT_WEIGHT if spec.outcome == CONTRACT else WEIGHT[spec.metric]
+    return Gate(
+        name=spec.name,
+        metric=spec.metric,
+        service=spec.service,
+        margin=spec.margin,
+        weight=usual if spec.weight is None else spec.weight,
+        outcome=spec.outcome,
+        cap=spec.cap or (metric.cap if metric else 0.0),
+        tolerance_ms=spec.tolerance_ms if spec.metric == "latency" else 0.0,
+        bound=spec.bound,
+        quantile=spec.quantile,
+        counts=(spec.counts or usual_counts) if is_relative else "every",
+        segment_share=segments if is_relative else 0.0,
+        sample=spec.sample,
     )
 
 
@@ -148,9 +223,7 @@ def _contents(workspace: Workspace, releases: Iterable[Release], change: Change)
     names = {ref.rpartition("@")[0] for ref in contracts}
     for contract in sorted(workspace.contracts.values(), key=lambda c: (c.name, c.version)):
         if f"{contract.name}@{contract.version}" in contracts:
-            yield Content(
-                "contract", f"{contract.name}@{contract.version}", digest([contract.fields, contract.is_open])
-            )
+            yield Content("contract", f"{contract.name}@{contract.version}", contract_digest(contract))
     for lens in sorted(workspace.lenses, key=lambda x: (x.contract, x.older, x.newer)):
         if lens.contract in names:
             yield Content("lens", f"{lens.contract}@{lens.older}..{lens.newer}", digest(lens.ops))
@@ -210,6 +283,9 @@ def _findings(workspace: Workspace, change: Change, plan: Plan, current: Release
             "Set `edge: true` on the service that outside callers call, and declare its `calls`.",
             change.where,
         )
+    yield from _indistinct_arms(plan, workspace)
+    yield from _unscored_pairs(plan, change)
+    yield from _unproven_difference(plan, change)
     if not workspace.people:
         yield Finding(
             "people.undeclared",
@@ -218,6 +294,53 @@ def _findings(workspace: Workspace, change: Change, plan: Plan, current: Release
             "nobody is declared, so anyone may approve in any role",
             "List people and their roles in interlock.yaml.",
         )
+
+
+def _unscored_pairs(plan: Plan, change: Change) -> Iterator[Finding]:
+    """Gates on pairs whose loss nothing tells: both answers to one request are scored when they are given, so a
+    label that comes later cannot be it.
+    """
+    promised = {p.service for p in plan.answers.promises}
+    has_shadow = any(isinstance(stage, Shadow) for stage in plan.stages)
+    for gate in plan.gates.gates:
+        scored = (FAILURE, CONTRACT) if gate.service in promised else (FAILURE,)
+        if gate.sample == "pairs" and not (has_shadow and gate.outcome in scored):
+            lacks = "no loss is known of both answers to a request" if has_shadow else "there is no shadow stage"
+            remedy = f"Add steps.shadow, and name one of these outcomes: {', '.join(scored)}."
+            says = f"{gate.name}: {lacks}"
+            yield Finding("gate.no_pairs", Severity.ERROR, f"gate:{gate.name}", says, remedy, change.where)
+
+
+def _unproven_difference(plan: Plan, change: Change) -> Iterator[Finding]:
+    """A shadow stage that would turn back for a difference that it cannot tell from noise."""
+    for stage in plan.stages:
+        if isinstance(stage, Shadow) and stage.max_difference is not None and not stage.twin_bp:
+            yield Finding(
+                "shadow.no_twins",
+                Severity.WARNING,
+                f"change:{change.name}",
+                "every request is copied to the candidate, so none is left to tell the baseline's own noise, "
+                "and no difference turns the rollout back",
+                "Lower steps.shadow.share, or declare `twins`.",
+                change.where,
+            )
+
+
+def _indistinct_arms(plan: Plan, workspace: Workspace) -> Iterator[Finding]:
+    """Metrics whose source cannot tell the releases apart, because the gate's service is at one version in both."""
+    by_version = {m.name for m in plan.metrics if m.source and m.by == "version"}
+    for gate in plan.gates.gates:
+        candidate, baseline = (r.version(gate.service) for r in (plan.candidate, plan.baseline))
+        if gate.outcome in by_version and (candidate == baseline or not (candidate and baseline)):
+            held = f"both releases have {gate.service} at {baseline or 'no version'}"
+            yield Finding(
+                "metric.indistinct",
+                Severity.ERROR,
+                f"metric:{gate.outcome}",
+                f"{gate.outcome} knows arms by version, and {held}",
+                "Declare `by: release`, or gate a service that moves.",
+                workspace.metrics[gate.outcome].where,
+            )
 
 
 def _asset(kind: str, name: str) -> AssetId:

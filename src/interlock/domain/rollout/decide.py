@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import assert_never
 
+from interlock.domain.checks.shadow import excess_by_field, excess_of_answers, pairs_until_within
 from interlock.domain.gates.verdict import Fail, Pass, Undecided
 from interlock.domain.rollout.actions import Action, Adopt, Free, Publish
 from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import Outcome, Position, drain_s, traffic
-from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Watch
+from interlock.domain.rollout.stages import Canary, Climb, Judged, Prepare, Promote, Retire, Shadow, Watch
 from interlock.kernel.instant import Instant
 
 STALE_AFTER_S = 15.0
@@ -54,6 +55,7 @@ def decide(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision
                 or _turn_back_on_harm(plan, position, seen, now)
                 or _throttle(plan, position, seen)
                 or _wait(plan, position, seen)
+                or _hold_moved(plan, position, seen, now)
                 or _advance(plan, position, seen, now)
             )
         case _ as unreachable:
@@ -90,10 +92,9 @@ def _take_order(plan: Plan, position: Position, seen: Seen, now: Instant) -> Dec
 def _turn_back_on_harm(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision | None:
     """A Fail turns back at once, even while paused or while routes wait for acknowledgement."""
     match plan.stages[position.stage]:
-        case Shadow(max_difference=bound):
+        case Shadow() as shadow:
             judgement = seen.shadow_judgement
-            if bound is not None and seen.shadow.pairs >= 30 and seen.shadow.difference > bound:
-                says = f"{seen.shadow.difference:.1%} of shadow answers differ, more than the {bound:.1%} allowed"
+            if says := _differs(plan, shadow, seen):
                 return _turn_back(plan, position, now, f"turning back, because {says}", "rolled_back", True)
         case Canary() | Climb() | Watch():
             judgement = seen.judgement
@@ -103,6 +104,19 @@ def _turn_back_on_harm(plan: Plan, position: Position, seen: Seen, now: Instant)
         because = f"turning back, because {judgement.verdict.because}"
         return _turn_back(plan, position, now, because, "rolled_back", uses_evidence=True)
     return None
+
+
+def _differs(plan: Plan, shadow: Shadow, seen: Seen) -> str:
+    """What is surely too different, and in which fields; empty when nothing is."""
+    if shadow.max_difference is None:
+        return ""
+    excess = excess_of_answers(seen.shadow, seen.twins, plan.gates.alpha)
+    if not excess.is_above(shadow.max_difference):
+        return ""
+    carriers = [e for e in excess_by_field(seen.shadow, seen.twins, plan.gates.alpha) if e.at_least > 0]
+    fields = f"; {'; '.join(map(str, carriers[:3]))}" if carriers else ""
+    surely = f"surely {excess.at_least:.1%} beyond the baseline's own noise"
+    return f"{excess.share:.1%} of shadow answers differ, {surely}; {shadow.max_difference:.1%} allowed{fields}"
 
 
 def _throttle(plan: Plan, position: Position, seen: Seen) -> Decision | None:
@@ -133,6 +147,23 @@ def _wait(plan: Plan, position: Position, seen: Seen) -> Decision | None:
     if position.is_paused:
         return _stay(position, position.because)
     return None
+
+
+def _hold_moved(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision | None:
+    """Answers whose distribution surely moved are no fault, and may be what the change is for: a person decides. A
+    lower weight is not held back.
+    """
+    stage = plan.stages[position.stage]
+    is_lower = seen.climb is not None and seen.climb.weight_bp < position.weight_bp
+    if not seen.moved or not isinstance(stage, Shadow | Judged) or (isinstance(stage, Climb) and is_lower):
+        return None
+    fields = "; ".join(f"{service} {drift}" for service, drift in seen.moved[:3])
+    more = f"; and {len(seen.moved) - 3} more" if len(seen.moved) > 3 else ""
+    choice = f"if that is meant, `interlock promote {plan.change}`, or allow the fields in steps.answers"
+    because = (
+        f"the distribution of answers moved by more than {plan.answers.tolerated:.0%}: {fields}{more}; {choice}"
+    )
+    return _expire(plan, position, now, f"held, because {because}")
 
 
 def _advance(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision:
@@ -171,12 +202,41 @@ def _advance(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decisi
 def _shadow(plan: Plan, position: Position, shadow: Shadow, seen: Seen, now: Instant, spent_s: float) -> Decision:
     left_s, left_pairs = shadow.seconds - spent_s, shadow.pairs - seen.shadow.pairs
     so_far = f"{seen.shadow.pairs} answers compared, {seen.shadow.difference:.1%} differ"
-    if left_s > 0 or left_pairs > 0:
-        lacking = [f"{left_pairs} more pairs"] * (left_pairs > 0) + [f"{left_s:.0f} s"] * (left_s > 0)
-        return _expire(plan, position, now, f"held in shadow ({so_far}), because it needs {' and '.join(lacking)}")
+    if seen.twins.pairs:
+        so_far += f", of {seen.twins.pairs} twins {seen.twins.difference:.1%}"
+    lacking = [f"{left_pairs} more pairs"] * (left_pairs > 0) + [f"{left_s:.0f} s"] * (left_s > 0)
+    if says := (lacking and f"it needs {' and '.join(lacking)}") or _unproven(plan, shadow, seen):
+        return _expire(plan, position, now, f"held in shadow ({so_far}), because {says}")
     if _is_stale(seen):
         return _stay(position, f"held in shadow, because {_staleness(seen)}")
+    if says := _unjudged_pairs(plan, seen):
+        return _expire(plan, position, now, f"held in shadow, because {says}")
     return _enter(plan, position, position.stage + 1, now, f"shadow is done: {so_far}", uses_evidence=True)
+
+
+def _unjudged_pairs(plan: Plan, seen: Seen) -> str:
+    """Why a gate on pairs, which only shadow has, does not pass yet; empty when all of them do."""
+    reports = seen.shadow_judgement.reports if seen.shadow_judgement else ()
+    verdicts = {report.gate.name: report.verdict for report in reports}
+    for gate in plan.gates.gates:
+        if gate.sample == "pairs" and not isinstance(verdict := verdicts.get(gate.name), Pass):
+            return f"{gate.name}: {verdict.because if verdict else 'there is no pair yet'}"
+    return ""
+
+
+def _unproven(plan: Plan, shadow: Shadow, seen: Seen) -> str:
+    """Why it is not proven yet that answers differ little enough; empty when it is, or when any may differ."""
+    bound, alpha = shadow.max_difference, plan.gates.alpha_pass
+    if bound is None:
+        return ""
+    excess = excess_of_answers(seen.shadow, seen.twins, alpha)
+    if excess.is_within(bound):
+        return ""
+    more = pairs_until_within(seen.shadow, seen.twins, bound, alpha)
+    needs = (
+        "at these shares no number of pairs shows more" if more is None else f"it needs about {more:,} more pairs"
+    )
+    return f"the difference beyond noise is surely at most {excess.at_most:.1%}, and must be {bound:.1%}; {needs}"
 
 
 def _canary(plan: Plan, position: Position, canary: Canary, seen: Seen, now: Instant, spent_s: float) -> Decision:
@@ -222,11 +282,20 @@ def _watch(plan: Plan, position: Position, seen: Seen, now: Instant, left_s: flo
 
 def _expire(plan: Plan, position: Position, now: Instant, because: str) -> Decision:
     """Hold; when patience has ended, do what the plan says."""
-    if (now - position.since).total_seconds() < plan.patience_s or plan.on_expiry == "hold":
+    if (now - position.since).total_seconds() < plan.patience_s:
         return _stay(position, because)
-    return _turn_back(
-        plan, position, now, f"turning back: {plan.patience_s:.0f} s passed while {because}", "rolled_back"
-    )
+    match plan.on_expiry:
+        case "hold":
+            return _stay(position, because)
+        case "ask":
+            waited = f"{plan.patience_s:.0f} s passed without a verdict; a person must choose"
+            choice = f"`interlock promote {plan.change}` or `interlock rollback {plan.change}`"
+            return _stay(position, f"{waited}: {choice}; {because}")
+        case "rollback":
+            back = f"turning back: {plan.patience_s:.0f} s passed while {because}"
+            return _turn_back(plan, position, now, back, "rolled_back")
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _drain(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decision:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from interlock.domain.checks.pairs import FAILURE
+from interlock.domain.checks.violations import CONTRACT
 from interlock.domain.gates.gate import Gate
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Stage, Watch
@@ -15,12 +17,8 @@ def explain_stage(stage: Stage) -> str:
     match stage:
         case Prepare():
             return "publish both releases at every hop and ask the candidate's endpoints whether they are well"
-        case Shadow(share_bp=share, seconds=seconds, pairs=pairs, max_difference=bound):
-            limit = f", turning back if more than {bound:.1%} differ" if bound is not None else ""
-            return (
-                f"copy {share / 100:g} % of the requests to the candidate and compare the answers, "
-                f"for at least {seconds:g} s and {pairs} pairs{limit}"
-            )
+        case Shadow() as shadow:
+            return _explain_shadow(shadow)
         case Canary(weight_bp=weight, dwell_s=dwell):
             keys = f"{weight / 100:g} % of the entity keys"
             return f"serve {keys} by the candidate, for at least {dwell:g} s, until the gates pass"
@@ -38,18 +36,67 @@ def explain_stage(stage: Stage) -> str:
             assert_never(unreachable)
 
 
+def _explain_shadow(shadow: Shadow) -> str:
+    copies = f"copy {shadow.share_bp / 100:g} % of the requests to the candidate and compare the answers"
+    least = f"for at least {shadow.seconds:g} s and {shadow.pairs} pairs"
+    if shadow.max_difference is None:
+        return f"{copies}, {least}"
+    twins = f"{shadow.twin_bp / 100:g} % go to the baseline a second time to tell its noise"
+    limit = f"{shadow.max_difference:.1%} differ beyond noise"
+    return f"{copies} ({twins}), {least}, until surely at most {limit}; turning back when surely more do"
+
+
+_COUNTED = {CONTRACT: "break what callers were promised", FAILURE: "fail"}
+"""Outcomes that are counted from the answers themselves."""
+
+
 def explain_gate(gate: Gate) -> str:
     """One sentence: what the candidate must prove to pass `gate`."""
+    if gate.bound is not None:
+        return f"{_kept(gate, gate.bound)}; turned back only if it is worse than the baseline, too"
     match gate.metric:
         case "errors":
-            return f"at most {gate.margin:.1%} more of the answers bad than the baseline's"
+            return f"at most {gate.margin:.1%} more of the answers bad than the baseline's{_looked_at(gate)}"
         case "latency":
             slow = f"more than {gate.tolerance_ms:g} ms slower than the baseline's .9 quantile"
             return f"at most {gate.margin:.1%} more of the requests {slow}"
         case "outcome":
-            return f"mean {gate.outcome} at most {gate.margin:g} above the baseline's (each capped at {gate.cap:g})"
+            where = " on the same requests, in shadow" if gate.sample == "pairs" else ""
+            if told := _COUNTED.get(gate.outcome):
+                return f"at most {gate.margin:.1%} more of the answers {told} than the baseline's{where}"
+            mean = f"mean {gate.outcome} at most {gate.margin:g} above the baseline's{where}"
+            return f"{mean} (each capped at {gate.cap:g})"
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _kept(gate: Gate, bound: float) -> str:
+    """What a gate with a bound asks of the candidate alone."""
+    match gate.metric:
+        case "errors":
+            return f"at most {100 * bound:.3g} % of the answers bad"
+        case "latency":
+            slower = f"slower than {bound:g} ms (its p{100 * gate.quantile:g})"
+            return f"at most {100 * (1 - gate.quantile):.3g} % of the requests {slower}"
+        case "outcome":
+            return f"mean {gate.outcome} at most {bound:g} (each capped at {gate.cap:g})"
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _looked_at(gate: Gate) -> str:
+    """Which bad answers count as evidence, and whether segments are looked at."""
+    match gate.counts:
+        case "every":
+            counted = ""
+        case "first":
+            counted = "; each key's first bad answer in ten minutes counts"
+        case "keyed":
+            counted = "; each key's first bad answer in ten minutes counts, where keys are known"
+        case _ as unreachable:
+            assert_never(unreachable)
+    parts = f"; segments are looked at one by one, too ({gate.segment_share:.0%} of the evidence)"
+    return counted + (parts if gate.segment_share else "")
 
 
 def explain(plan: Plan) -> tuple[tuple[str, str, str], ...]:

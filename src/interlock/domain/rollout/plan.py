@@ -7,14 +7,17 @@ changes nothing that anyone agreed to.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from interlock.domain.changes.approval import Requirement
 from interlock.domain.changes.request import Window
+from interlock.domain.checks.answer import covers, steps
+from interlock.domain.checks.metric import Metric
 from interlock.domain.gates.gate import GateSet
 from interlock.domain.releases.release import Release
 from interlock.domain.rollout.stages import Stage
+from interlock.domain.schemas.contract import Contract
 from interlock.kernel.digest import digest, plain
 
 
@@ -58,11 +61,39 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """The contract that callers of a service read its answers by."""
+
+    service: str
+    contract: Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What is watched in single answers. promises: contracts that no answer may break more often than before;
+    tolerated: the share of answers whose distribution may move, but for the fields of `allow`, before the rollout
+    is held; sample_bp: the share of answers looked at while both releases serve.
+    """
+
+    promises: tuple[Promise, ...] = ()
+    tolerated: float = 0.1
+    allow: tuple[str, ...] = ()
+    sample_bp: int = 10_000
+
+    def is_allowed(self, name: str) -> bool:
+        """Whether the field was declared to move."""
+        return any(covers(steps(pattern), (name,)) for pattern in self.allow)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A compiled change. `baseline` and `candidate` are restricted to the services that the rollout holds:
     the moved ones, and every service from which a request can reach them.
 
-    seed: the hash seed of the sticky split; on_expiry: what happens when patience ends without a verdict.
+    seed: the hash seed of the sticky split; on_expiry: what happens when patience ends without a verdict. waves:
+    who else moves before or after this rollout, because of what is kept in tables and streams; empty when any order
+    is safe. metrics: the declarations of what outcome gates are judged by; without one, outcomes of that name are
+    posted.
     """
 
     change: str
@@ -82,13 +113,24 @@ class Plan:
     window: Window
     self_approval: bool
     patience_s: float
-    on_expiry: Literal["hold", "rollback"]
+    on_expiry: Literal["hold", "rollback", "ask"]
     rollback: str
     seed: int
+    metrics: tuple[Metric, ...] = ()
+    answers: Answers = Answers()
+    waves: tuple[tuple[str, ...], ...] = ()
 
     @property
     def digest(self) -> str:
         return digest(self)
+
+    @property
+    def exposed_gates(self) -> GateSet:
+        """The gates that judge while callers are served by both releases: those on pairs have had their say in
+        shadow, which is not left before they pass.
+        """
+        arms = tuple(gate for gate in self.gates.gates if gate.sample == "arms")
+        return replace(self.gates, gates=arms or self.gates.gates)
 
     @property
     def moved_services(self) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Literal
 
 from interlock.domain.rollout.plan import Plan
@@ -54,6 +55,7 @@ class Traffic:
     is_present: bool
     weight_bp: int = 0
     shadow_bp: int = 0
+    twin_bp: int = 0
     default: Literal["baseline", "candidate"] = "baseline"
 
 
@@ -67,8 +69,8 @@ def traffic(plan: Plan, position: Position) -> Traffic:
     match plan.stages[position.stage]:
         case Prepare():
             return Traffic(is_present=True)
-        case Shadow(share_bp=share):
-            return Traffic(is_present=True, shadow_bp=share)
+        case Shadow(share_bp=share, twin_bp=twins):
+            return Traffic(is_present=True, shadow_bp=share, twin_bp=twins)
         case Canary(weight_bp=weight):
             return Traffic(is_present=True, weight_bp=min(weight, position.throttle_bp or weight))
         case Climb():
@@ -77,6 +79,21 @@ def traffic(plan: Plan, position: Position) -> Traffic:
             return Traffic(is_present=True, weight_bp=min(10_000 - holdback, position.throttle_bp or 10_000))
         case Promote() | Retire():
             return Traffic(is_present=True, default="candidate")
+
+
+LONGEST_GAP_S = 60.0
+"""The loop looks about once a second. After a longer gap the clock jumped, or nobody looked."""
+
+
+def gap_between(looked_at: Instant | None, now: Instant) -> timedelta:
+    """Time between two looks that nobody saw pass: all of it where the clock went back, or on by too much."""
+    gap = timedelta() if looked_at is None else now - looked_at
+    return timedelta() if timedelta() <= gap <= timedelta(seconds=LONGEST_GAP_S) else gap
+
+
+def steadied(position: Position, looked_at: Instant | None, now: Instant) -> Position:
+    """The position with such a gap taken out, so that it ends no wait, no watch and no drain."""
+    return replace(position, since=position.since + gap_between(looked_at, now))
 
 
 def drain_s(plan: Plan) -> float:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from interlock.domain.checks.evidence import ArmCounts, Block, ServiceCounts
+from interlock.domain.checks.evidence import LOSS_BINS, ArmCounts, Bins, Block, ServiceCounts
+from interlock.domain.checks.pairs import FAILURE
 from interlock.domain.checks.shadow import PairCounts
+from interlock.domain.checks.violations import CONTRACT
 from interlock.domain.gates.chance import Chance, binomial, multinomial, poisson
 from interlock.domain.gates.judge import verdicts
 from interlock.domain.gates.profile import Harm, Profile, harmed, worse_answers
@@ -59,6 +61,7 @@ class _Run:
     steps: tuple[int, ...] = ()
     looked_at: int = -1
     copies: PairCounts = field(default_factory=PairCounts)
+    twins: PairCounts = field(default_factory=PairCounts)
     fresh_s: float | None = None
     promoted_s: float | None = None
     served: dict[str, ArmCounts] = field(default_factory=dict)
@@ -99,7 +102,11 @@ class _Run:
         callers = self.draw(0.0, self.elapsed_s, self.block_s)
         copies = self.draw(share, self.elapsed_s, self.block_s)
         counts = {
-            name: ServiceCounts(_errors(copies[name].candidate), _errors(callers[name].baseline))
+            name: ServiceCounts(
+                _errors(copies[name].candidate),
+                _errors(callers[name].baseline),
+                _paired(copies[name].candidate, callers[name].baseline),
+            )
             for name in callers
         }
         self.shadow = advance(self.shadow, Block(self.shadow.state.number + 1, self.block_s, counts))
@@ -112,6 +119,8 @@ class _Run:
             differing=before.differing + failed,
             candidate_failed=before.candidate_failed + failed,
         )
+        noisy = [_part(c.baseline, flow.twin_bp / 10_000) for c in callers.values()]
+        self.twins += PairCounts(pairs=sum(n for n, _ in noisy), differing=sum(bad for _, bad in noisy))
         self._date(counts)
 
     def _date(self, counts: Mapping[str, ServiceCounts]) -> None:
@@ -131,9 +140,31 @@ class _Run:
             climb=climb,
             is_safe=is_safe,
             shadow=self.copies,
+            twins=self.twins,
             shadow_judgement=verdicts(self.shadow.state) if self.shadow.state.number >= 0 else None,
             evidence_age_s=None if self.fresh_s is None else self.elapsed_s - self.fresh_s,
         )
+
+
+def _part(arm: ArmCounts, share: float) -> tuple[int, int]:
+    """So many of the arm's requests, and of its bad answers."""
+    return int(arm.requests * share), int(arm.bad * share)
+
+
+def _paired(candidate: ArmCounts, baseline: ArmCounts) -> dict[str, Bins]:
+    """Pairs of the copies with answers of the baseline that fail as often as it does, on other requests than those
+    that the copies fail on: the least that pairing could gain.
+    """
+    n = candidate.requests
+    counted = {FAILURE: (candidate.bad, baseline.bad, baseline.requests)}
+    broken = [arm.losses.get(CONTRACT, {}) for arm in (candidate, baseline)]
+    if all(broken):
+        counted[CONTRACT] = (broken[0].get(LOSS_BINS, 0), broken[1].get(LOSS_BINS, 0), sum(broken[1].values()))
+    found: dict[str, Bins] = {}
+    for outcome, (worse, before, of) in counted.items():
+        better = min(round(n * before / of) if of else 0, n - worse)
+        found[outcome] = {b: k for b, k in ((-LOSS_BINS, better), (0, n - worse - better), (LOSS_BINS, worse)) if k}
+    return found
 
 
 def _errors(arm: ArmCounts) -> ArmCounts:
@@ -142,7 +173,7 @@ def _errors(arm: ArmCounts) -> ArmCounts:
 
 def rehearse(plan: Plan, draw: Draw, block_s: float, limit_s: float) -> Rehearsal:
     """Run `plan` until it has ended, has turned back, or `limit_s` seconds have passed."""
-    run = _Run(plan, draw, block_s, set_out(plan.gates), set_out(plan.gates))
+    run = _Run(plan, draw, block_s, set_out(plan.exposed_gates), set_out(plan.gates))
     while run.position.phase == "forward" and run.elapsed_s < limit_s:
         run.look()
     position = run.position

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from interlock.domain.checks.compare import ComparisonRules, Tolerance
+
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
@@ -17,8 +19,9 @@ class Prepare:
 class Shadow:
     """The candidate gets copies of `share_bp` of the requests; its answers are compared, never served.
 
-    Ends after `seconds` and `pairs` compared answers; `max_difference` bounds the share that differs. Paths in
-    `ignore` are not compared.
+    Ends after `seconds` and `pairs` compared answers. `twin_bp` of the requests are answered twice by the baseline,
+    which shows its noise; `max_difference` bounds the share of answers that differ beyond it. ignore, tolerate,
+    any_order: see `rules`.
     """
 
     share_bp: int
@@ -26,7 +29,15 @@ class Shadow:
     pairs: int
     max_difference: float | None = None
     ignore: tuple[str, ...] = ()
+    twin_bp: int = 0
+    tolerate: tuple[Tolerance, ...] = ()
+    any_order: tuple[str, ...] = ()
     kind: Literal["shadow"] = "shadow"
+
+    @property
+    def rules(self) -> ComparisonRules:
+        """How the answers of a pair are compared."""
+        return ComparisonRules(self.ignore, self.tolerate, self.any_order)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,25 @@ over a document's bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as of
-from typing import Literal
+from typing import Any, Literal
 
-from interlock.domain.schemas.field import Field, Scalar
+from interlock.domain.schemas.field import Field, List, Map, Scalar, Struct
 
 Severity = Literal["error", "warning", "info"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule of quality on an object, or on one of its fields: `metric` must be at least / at most so much.
+    """A rule of quality on an object, or on one of its fields: `metric` must lie within bounds.
 
-    metric: `null_values`, `missing_values`, `invalid_values`, `duplicate_values`, `row_count`, `freshness_s`, or
-    `sql` (one number from `query`, where `{object}` and `{field}` stand for the names). The share of rows counts
-    instead of their number when `is_share`. at_least, at_most: inclusive bounds, None when open.
+    metric: `null_values`, `missing_values`, `invalid_values`, `duplicate_values`, `row_count`, `freshness_s`, `sql`
+    (one number from `query`, where `{object}` and `{field}` stand for the names), `custom` (`query` is what
+    `engine` runs) or `text` (`description` tells people). The share of rows, 0 to 1, counts instead of their number
+    when `is_share`. at_least, at_most: inclusive bounds, `above` and `below` exclusive ones, None when open.
+    is_negated: the metric must lie outside of the bounds instead.
     """
 
     name: str
@@ -32,6 +34,11 @@ class Rule:
     query: str = ""
     arguments: Mapping[str, tuple[Scalar, ...]] = of(default_factory=dict)
     severity: Severity = "error"
+    above: float | None = None
+    below: float | None = None
+    is_negated: bool = False
+    engine: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """A record or a table. `is_open`: fields that are not listed are allowed and pass through."""
+    """A record or a table. `is_open`: fields that are not listed are allowed and pass through.
+
+    id: stays when the object is renamed. physical_name: what the table is called where it lives.
+    """
 
     name: str
     fields: tuple[Field, ...]
@@ -65,20 +75,40 @@ class Object:
     rules: tuple[Rule, ...] = ()
     physical_name: str = ""
     description: str = ""
+    id: str = ""
 
     def field(self, name: str) -> Field | None:
         return next((f for f in self.fields if f.name == name), None)
 
+    def paths(self) -> tuple[str, ...]:
+        """Every field, those of structs by `outer.inner`, through lists and maps as well."""
+        return tuple(_paths(self.fields, ""))
+
+
+def _paths(fields: tuple[Field, ...], prefix: str) -> Iterator[str]:
+    for one in fields:
+        yield f"{prefix}{one.name}"
+        inside = one.type
+        while isinstance(inside, List | Map):
+            inside = inside.element.type if isinstance(inside, List) else inside.value.type
+        if isinstance(inside, Struct):
+            yield from _paths(inside.fields, f"{prefix}{one.name}.")
+
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A contract version. Where one record is meant (a request, a message, a row) it is the first object."""
+    """A contract version. Where one record is meant (a request, a message, a row) it is the first object.
+
+    document: what it was read from, as plain data, so that writing it again keeps what has no place here. It is no
+    part of what the contract says: two contracts from different documents may be equal.
+    """
 
     name: str
     version: str
     objects: tuple[Object, ...]
     owner: str = ""
     where: str = ""
+    document: Mapping[str, Any] | None = of(default=None, compare=False, repr=False)
 
     @property
     def record(self) -> Object:

@@ -175,10 +175,13 @@ TIMESTAMP, DATE, OBJECT = Timestamp(), Date(), Json()
 class Field:
     """One field. `required`: the key must be there; `nullable`: its value may be null.
 
-    unit: UCUM code (`min`, `s`, `m/s`); enum: the closed set of values, empty when open. `default` is a tuple of
-    one value, or empty when there is none (null can be a default). Bounds are inclusive but for `more_than` and
-    `less_than`; lengths count code points; `pattern` is searched for anywhere in the text, as in JSON Schema.
+    unit: UCUM code (`min`, `s`, `m/s`); enum: the closed set of values, empty when open; `enum_labels`: what each
+    of them means, in the same order, empty when nothing is said. `default` is a tuple of one value, or empty when
+    there is none (null can be a default). Bounds are inclusive but for `more_than` and `less_than`; those of dates
+    count days since 1970-01-01, those of times and timestamps the type's unit since midnight or the epoch. Lengths
+    count code points; `pattern` is searched for anywhere in the text, as in JSON Schema.
     id: stays when the field is renamed; `aliases`: former names. is_personal: the data is about a person.
+    physical_type: the type's name in the system that holds the data, for example `VARCHAR(18)`.
     """
 
     name: str
@@ -207,6 +210,9 @@ class Field:
     tags: tuple[str, ...] = ()
     is_personal: bool = False
     is_deprecated: bool = False
+    enum_labels: tuple[str, ...] = ()
+    physical_type: str = ""
+    classification: str = ""
 
     @property
     def kind(self) -> Kind:

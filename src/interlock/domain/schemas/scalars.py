@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from interlock.domain.schemas.field import Field, Kind, Scalar
+from interlock.domain.schemas.field import Kind
 
 _TEXT_TYPES = ("string", "date", "timestamp")
 
@@ -69,19 +69,3 @@ def fits_type(value: Any, wanted: Kind) -> bool:
     if wanted in _TEXT_TYPES:
         return found == "string"
     return found == wanted or (wanted == "number" and found == "integer")
-
-
-def misfit(value: Scalar, one: Field) -> str:
-    """Why `value` is no value of the field, as the end of a sentence; empty when it is one."""
-    if value is None:
-        return "" if one.nullable else "is null, and null is not allowed"
-    if not fits_type(value, one.kind):
-        return f"is {value!r}, which is no {one.kind}"
-    if one.enum and identity(value) not in {identity(v) for v in one.enum}:
-        return f"is {value!r}, which the enum does not have"
-    number = double(value)
-    if number is not None and one.minimum is not None and number < one.minimum:
-        return f"is {value!r}, below the minimum {one.minimum:.15g}"
-    if number is not None and one.maximum is not None and number > one.maximum:
-        return f"is {value!r}, above the maximum {one.maximum:.15g}"
-    return ""

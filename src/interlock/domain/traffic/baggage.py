@@ -12,6 +12,12 @@ from collections.abc import Iterable
 HEADER = "baggage"
 RELEASE_MEMBER = "interlock.release"
 SHADOW_MEMBER = "interlock.shadow"
+SEGMENT_MEMBER = "interlock.segment"
+"""The segment that the edge found the request in, so that every hop counts it alike."""
+KEY_MEMBER = "interlock.key"
+"""Which of a few dozen groups the entity key falls into; never the key."""
+OWN_PREFIX = "interlock."
+"""What begins like this is ours: the edge takes it out of what a stranger sends."""
 
 Members = list[tuple[str, str]]
 """(key, value with its properties), as written on the wire: values stay percent-encoded."""

@@ -12,10 +12,19 @@ from typing import Any
 import pytest
 
 from interlock.adapters.envoy.clusters import split_endpoint
-from interlock.adapters.envoy.names import Kind, RouteName, parse_route
+from interlock.adapters.envoy.names import (
+    BAD_FILTER,
+    CAPTURE_FILTER,
+    GROUP_FILTER,
+    MARKS_FILTER,
+    Kind,
+    RouteName,
+    parse_route,
+)
 from interlock.adapters.envoy.plane import transition
 from interlock.adapters.envoy.translate import Resources, pin_header, translate
 from interlock.adapters.envoy.validate import TableUnsound, refuse_dangling, refuse_unsound
+from interlock.domain.checks.evidence import OTHER_SEGMENTS, SEGMENT_LIMIT
 from interlock.domain.lenses.ops import Rename
 from interlock.domain.releases.release import Deployment, Release, Replay
 from interlock.domain.releases.route_table import RouteTable, Shadow, Split, route_table
@@ -31,6 +40,18 @@ R2 = Release((BACK, replace(FRONT, version="2", request=(Rename("a", "b"),), bod
 def table(weight_bp: int = 1_000, share_bp: int = 0) -> RouteTable:
     shadows = {"front": Shadow(R2.id, share_bp)} if share_bp else {}
     return route_table(R1, (R2,), {"front": Split(R2.id, weight_bp, 7)}, shadows)
+
+
+def everything() -> RouteTable:
+    """A split that is sampled, copies, twins, and segments on both services."""
+    segments = {"segment_header": "x-plan", "segments": ("gold", "s.lver")}
+    releases = [
+        Release(tuple(replace(d, **segments) for d in release.deployments))  # type: ignore[arg-type]  # known fields
+        for release in (R1, R2)
+    ]
+    candidate = releases[1].id
+    split, shadow = Split(candidate, 1_000, 7, sample_bp=100), Shadow(candidate, 500, twin_bp=200)
+    return route_table(releases[0], (releases[1],), {"front": split}, {"front": shadow})
 
 
 def told(resources: Resources) -> str:
@@ -56,7 +77,7 @@ def routes_in(value: Any) -> Iterator[dict[str, Any]]:
 
 def test_the_resources_are_those_of_the_golden_file() -> None:
     """A change of what Envoy is told is seen in review. To accept one, empty the file and run this test twice."""
-    made = told(translate(table(share_bp=500)))
+    made = told(translate(everything()))
     if not GOLDEN.read_text():
         GOLDEN.write_text(made)
         pytest.fail("the golden file was empty and is written anew")
@@ -134,6 +155,80 @@ def test_all_that_is_unsound_is_told_at_once() -> None:
     with pytest.raises(TableUnsound) as caught:
         refuse_unsound(broken)
     assert all(words in str(caught.value) for words in ("host:port", "timeout", "zz"))
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "words"),
+    [
+        ({"segments": ("a b",)}, "'a b' is no segment"),
+        ({"segments": ("gold\r\nx: y",)}, "is no segment"),
+        ({"segments": ("é",)}, "is no segment"),
+        ({"segments": ("a,b",)}, "is no segment"),
+        ({"segments": ("",)}, "is no segment"),
+        ({"segments": ("x" * 65,)}, "is no segment"),
+        ({"segments": (OTHER_SEGMENTS,)}, "is no segment"),
+        ({"segments": tuple(f"s{n}" for n in range(SEGMENT_LIMIT + 1))}, "33 segments are more than 32"),
+        ({"segments": ()}, "need one another"),
+        ({"segments": ("a",), "segment_header": ""}, "need one another"),
+        ({"segments": ("a",), "segment_header": "x plan"}, "'x plan' is no header name"),
+    ],
+)
+def test_unsound_segments_are_refused(spoiled: dict[str, Any], words: str) -> None:
+    """What a header, a baggage member or a bounded number of counters cannot hold."""
+    front = replace(FRONT, **{"segment_header": "x-plan", **spoiled})
+    with pytest.raises(TableUnsound, match=re.escape(words)):
+        refuse_unsound(route_table(Release((BACK, front))))
+
+
+@pytest.mark.parametrize(
+    ("sample_bp", "share_bp", "twin_bp", "words"),
+    [
+        (10_001, 1, 0, "the sample of front is 10001 bp"),
+        (-1, 1, 0, "the sample of front is -1 bp"),
+        (0, 6_000, 4_001, "the shadow of front gets 6000 bp and twins of 4001 bp"),
+        (0, 1, -1, "twins of -1 bp"),
+    ],
+)
+def test_unsound_shares_are_refused(sample_bp: int, share_bp: int, twin_bp: int, words: str) -> None:
+    """No request is copied twice, and nothing is more than everything."""
+    split, shadow = Split(R2.id, 1, 7, sample_bp), Shadow(R2.id, share_bp, twin_bp)
+    with pytest.raises(TableUnsound, match=words):
+        refuse_unsound(route_table(R1, (R2,), {"front": split}, {"front": shadow}))
+
+
+def test_shares_of_everything_are_sound() -> None:
+    """A sample of all answers goes together with copies of all requests."""
+    split, shadow = Split(R2.id, 10_000, 7, 10_000), Shadow(R2.id, 6_000, 4_000)
+    refuse_unsound(route_table(R1, (R2,), {"front": split}, {"front": shadow}))
+    refuse_unsound(everything())
+
+
+def test_what_is_switched_off_is_not_in_the_routes() -> None:
+    """Without segments and a split nothing is marked, told or captured; a sample alone changes the edge alone."""
+    plain = json.dumps(translate(route_table(R1)).edge)
+    assert not [name for name in (MARKS_FILTER, GROUP_FILTER, BAD_FILTER, CAPTURE_FILTER) if name in plain]
+    some = route_table(R1, (R2,), {"front": Split(R2.id, 1_000, 7, sample_bp=1)})
+    with_sample, without = translate(some), translate(table())
+    assert (with_sample.clusters, with_sample.inner, with_sample.shadow) == (
+        without.clusters,
+        without.inner,
+        without.shadow,
+    )
+    assert CAPTURE_FILTER in json.dumps(with_sample.edge)
+    assert CAPTURE_FILTER not in json.dumps(without.edge)
+
+
+def test_twins_are_of_the_same_requests_as_pairs() -> None:
+    """Routes to either copy differ in nothing but target and share; so noise and difference compare."""
+    shadow = Shadow(R2.id, 500, twin_bp=200)
+    made = translate(route_table(R1, (R2,), shadows={"front": shadow}))
+    conditions: dict[str, list[Any]] = {}
+    for route in routes_in(made.edge):
+        for mirror in route.get("route", {}).get("request_mirror_policies", ()):
+            match = {k: v for k, v in route["match"].items() if k != "runtime_fraction"}
+            conditions.setdefault(mirror["cluster"], []).append(match)
+    assert list(conditions) == [f"shadow:front@{R2.id}", f"shadow:front@{R1.id}"]
+    assert len({json.dumps(c) for c in conditions.values()}) == 1
 
 
 def test_a_transition_has_what_either_table_has() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from interlock.adapters.web.app import build_app
+from interlock.domain.gates.receipt import replay
 from interlock.engine import records
+from interlock.kernel.digest import digest
 from support.gate_world import TOKEN, GateWorld
 
 GATES = {"gates": [{"metric": "errors", "margin": 0.05}], "warmup_s": 0}
@@ -63,6 +66,54 @@ def passing(world: GateWorld, first: int = 0) -> None:
     assert post(world, *(block(n) for n in range(first, first + 10))).status_code == 202
 
 
+def test_a_fault_in_one_segment_is_found_and_named(world: GateWorld) -> None:
+    """Two per cent of all answers, and all of them in one country."""
+    gates = {"gates": [{"metric": "errors", "margin": 0.05, "segments": True}], "warmup_s": 0}
+    assert world.client.put("/v1/gates/podinfo", json=gates).status_code == 201
+
+    def arm(bad: int) -> dict[str, Any]:
+        segments = {"fr": {"requests": 20, "bad": bad}, "de": {"requests": 180}}
+        return {"requests": 200, "bad": bad, "segments": segments}
+
+    for number in range(120):
+        services = {"podinfo": {"candidate": arm(4), "baseline": arm(0)}}
+        assert post(world, {"number": number, "seconds": 1.0, "services": services}).status_code == 202
+    told = result(world)
+    assert told["verdict"] == "fail"
+    assert "in fr " in told["because"]
+
+
+def test_a_session_gives_a_receipt_of_its_present_verdict(session: GateWorld) -> None:
+    """Which recomputes to the same bytes."""
+    passing(session)
+    told = session.client.get("/v1/gates/podinfo/receipt")
+    assert told.status_code == 200
+    assert replay(told.content) == told.content
+    assert json.loads(told.content)["judgement"]["verdict"]["kind"] == "pass"
+    assert session.client.get("/v1/gates/nobody/receipt").status_code == 404
+
+
+def test_first_bad_answers_are_judged_at_the_assigned_weight(world: GateWorld) -> None:
+    """One caller who fails again and again is one bad answer."""
+    gates = {"gates": [{"metric": "errors", "margin": 0.05, "counts": "first"}], "warmup_s": 0}
+    world.client.put("/v1/gates/podinfo", json=gates)
+    for number in range(60):
+        arms = {
+            "candidate": {"requests": 20, "bad": 10, "first_bad": int(number == 0)},
+            "baseline": {"requests": 180, "first_bad": 0},
+        }
+        block = {"number": number, "seconds": 1.0, "weight": 0.1, "services": {"podinfo": arms}}
+        assert post(world, block).status_code == 202
+    assert result(world)["verdict"] == "undecided"
+
+
+def test_a_bound_is_told_as_what_it_is(world: GateWorld) -> None:
+    """A p99 that the candidate itself must keep."""
+    gates = {"gates": [{"metric": "latency", "bound": 80, "quantile": 0.99}], "warmup_s": 0}
+    told = world.client.put("/v1/gates/podinfo", json=gates)
+    assert (told.status_code, told.json()["gates"]) == (201, ["podinfo/latency/p99"])
+
+
 # --- Argo Rollouts
 
 
@@ -91,8 +142,11 @@ def test_argo_gets_failed_and_the_audit_trail_tells_it(session: GateWorld) -> No
     told = result(session)
     assert (argo(told), told["ok"]) == ("Failed", False)
     assert "podinfo/errors" in told["because"]
-    kinds = [e["kind"] for e in session.get("/audit")]
-    assert kinds.count("gate.failed") == 1
+    (entry,) = [e for e in session.get("/audit") if e["kind"] == "gate.failed"]
+    kept = session.client.get(f"/v1/receipts/{entry['facts']['receipt']}").content
+    assert digest(kept.decode()) == entry["facts"]["digest"]
+    assert replay(kept) == kept
+    assert json.loads(kept)["judgement"]["verdict"]["because"] == entry["because"]
 
 
 def test_argo_may_open_the_session_with_a_web_metric(world: GateWorld) -> None:
@@ -322,7 +376,7 @@ def test_a_live_rollout_is_explained_between_its_boundaries(world: GateWorld) ->
     told = world.get("/rollouts/better/gates")
     assert (told["rollout"], told["judged"], told["verdict"]["kind"]) == (rollout.id, "canary", "undecided")
     errors = next(g for g in told["gates"] if g["metric"] == "errors")
-    assert errors["passes_when"] == "at most 5.0% more of the answers bad than the baseline's"
+    assert errors["passes_when"].startswith("at most 5.0% more of the answers bad than the baseline's; ")
     assert "1.1 times the baseline's" in errors["fails_when"]
     assert errors["candidate"]["requests"] > 0
     assert errors["baseline"]["requests"] > errors["candidate"]["requests"]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from interlock.adapters.workspace.kinds import KINDS, check_shape
+from interlock.adapters.workspace.kinds import KINDS
+from interlock.adapters.workspace.misfits import check_shape
 from interlock.kernel.finding import Finding
 
 SERVICE: dict[str, Any] = {

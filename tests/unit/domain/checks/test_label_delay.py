@@ -124,3 +124,21 @@ def test_cohorts_add_and_survive_the_store() -> None:
     block = world(7)[3]
     assert load(Block, dump(block)) == block
     assert isinstance(maturity([block], NOW_S, "x"), Maturity)
+
+
+def test_a_curve_goes_on_when_every_answer_has_its_label() -> None:
+    """All labels came after a minute: an hour later nothing can come any more, and that is known."""
+    curve = curve_of([(Cohort(50, {delay_bin(60): 50}), 3_600.0)])
+    assert curve.is_at_rest
+    assert (curve.completeness(60), curve.completeness(3_600)) == (0.0, 1.0)
+
+
+def test_a_second_wave_is_waited_for_where_a_horizon_is_declared() -> None:
+    """Half of the labels come at once, half after a minute: at half a minute all looks at rest, and is not."""
+    first, both = {0: 50}, {0: 50, delay_bin(60.0): 50}
+    seen = [Block(n, 5.0 * n, Cohort(100, first), Cohort(100, first)) for n in range(8)]
+    assert maturity(seen, 40.0, "m").mature
+    assert maturity(seen, 40.0, "m", horizon_s=120.0).mature == frozenset()
+    later = [Block(n, 5.0 * n, Cohort(100, both), Cohort(100, both)) for n in range(8)]
+    told = maturity([*later, Block(9, 150.0, Cohort(100, first), Cohort(100, first))], 160.0, "m", horizon_s=120.0)
+    assert (told.mature, told.wait_s) == (frozenset(range(8)), 120.0)

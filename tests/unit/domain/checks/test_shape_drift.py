@@ -22,20 +22,21 @@ from interlock.domain.checks.shape import (
     quantile,
     shape_of,
 )
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import record
+from interlock.domain.schemas.field import BOOLEAN, NUMBER, STRING, TIMESTAMP, Field
 from interlock.engine.codec import dump, load
 
-CONTRACT = Contract(
+CONTRACT = record(
     "flight",
     "1",
     (
-        Field("eta", "number", minimum=0, maximum=600),
-        Field("carrier", "string"),
-        Field("tail", "string"),
-        Field("gate", "string", required=False, enum=("A", "B")),
-        Field("is_late", "boolean", required=False),
-        Field("at", "timestamp", required=False),
-        Field("cost", "number", required=False),
+        Field("eta", NUMBER, minimum=0, maximum=600),
+        Field("carrier", STRING),
+        Field("tail", STRING),
+        Field("gate", STRING, required=False, enum=("A", "B")),
+        Field("is_late", BOOLEAN, required=False),
+        Field("at", TIMESTAMP, required=False),
+        Field("cost", NUMBER, required=False),
     ),
 )
 

@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 
 from interlock.domain.checks.violations import ViolationCounts, count_violations, violations
-from interlock.domain.schemas.contract import Contract, Field
+from interlock.domain.schemas.contract import record
+from interlock.domain.schemas.field import BOOLEAN, INTEGER, NUMBER, STRING, Field
 from interlock.engine.codec import dump, load
 
-CONTRACT = Contract(
+CONTRACT = record(
     "prediction",
     "1",
     (
-        Field("score", "number", minimum=0.0, maximum=1.0),
-        Field("label", "string", enum=("late", "on-time")),
-        Field("note", "string", required=False, nullable=True),
-        Field("rank", "integer", required=False, minimum=0),
-        Field("is_odd", "boolean", required=False, minimum=0, maximum=0),
+        Field("score", NUMBER, minimum=0.0, maximum=1.0),
+        Field("label", STRING, enum=("late", "on-time")),
+        Field("note", STRING, required=False, nullable=True),
+        Field("rank", INTEGER, required=False, minimum=0),
+        Field("is_odd", BOOLEAN, required=False, minimum=0, maximum=0),
     ),
     is_open=False,
 )

@@ -82,3 +82,52 @@ def test_only_errors_have_first_answers() -> None:
     """Latency has none."""
     with pytest.raises(InvalidGate, match="no bad answers"):
         Gate("latency", "latency", SERVICE, 0.1, counts="first")
+
+
+KEYED = GateSet((Gate("errors", "errors", SERVICE, 0.02, counts="keyed", segment_share=0.4),))
+
+
+def test_keyed_gates_count_first_answers_where_there_are_keys() -> None:
+    """With keys the evidence is that of first answers; a few failing users prove nothing."""
+    same = GateSet((Gate("errors", "errors", SERVICE, 0.02, counts="keyed"),))
+    assert [sticky(s, same).e_value for s in (3, 4)] == [sticky(s, FIRST).e_value for s in (3, 4)]
+
+
+def test_keyed_gates_count_every_answer_where_there_are_none() -> None:
+    """Counters without keys, or without a known weight: nothing is missed."""
+    blind = ArmCounts(20, 10), ArmCounts(180, 1)
+    assert folded(KEYED, 60, *blind, weight_bp=1_000).has_failed
+    keyed = ArmCounts(20, 10, first_bad=10), ArmCounts(180, 1, first_bad=1)
+    assert folded(KEYED, 60, *keyed).has_failed
+
+
+def test_once_keys_are_known_repeats_are_not_new_evidence() -> None:
+    """One caller's failures after its first one, block by block, in requests and in its segment."""
+    first = ArmCounts(20, 1, first_bad=1, segments={"fr": (20, 1, 20)})
+    repeats = ArmCounts(20, 20, segments={"fr": (20, 0, 20)})
+    quiet = ArmCounts(180, 0, segments={"fr": (180, 0, 180)})
+    state = absorb(begin(KEYED), block(0, first, quiet, weight_bp=1_000))
+    before = state.e_value_uncapped
+    for number in range(1, 60):
+        state = absorb(state, block(number, repeats, quiet, weight_bp=1_000))
+    assert state.e_value_uncapped <= before
+
+
+def test_what_the_first_answers_prove_is_confirmed_by_their_repeats() -> None:
+    """A total failure with few keys: throttled, none of the keys left is new, and the failure still ends it before
+    the throttle would be cleared.
+    """
+    state = absorb(begin(FIRST), block(0, ArmCounts(20, 20, first_bad=20), ArmCounts(180, 0), weight_bp=1_000))
+    assert state.throttle is not None
+    while not state.has_failed:
+        state = absorb(state, block(state.number + 1, ArmCounts(1, 1), ArmCounts(199, 0), weight_bp=17))
+    assert state.elapsed_s < FIRST.clear_s
+
+
+def test_repeats_alone_prove_nothing() -> None:
+    """One caller who fails for ten minutes at a tenth of the keys."""
+    state = absorb(begin(FIRST), block(0, ArmCounts(20, 1, first_bad=1), ArmCounts(180, 0), weight_bp=1_000))
+    for _ in range(600):
+        state = absorb(state, block(state.number + 1, ArmCounts(20, 2), ArmCounts(180, 0), weight_bp=1_000))
+    assert state.throttle is None
+    assert not state.has_failed

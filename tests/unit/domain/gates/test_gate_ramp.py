@@ -9,7 +9,7 @@ import pytest
 from interlock.domain.checks.evidence import ArmCounts, Block, ServiceCounts
 from interlock.domain.gates.gate import Gate, GateSet
 from interlock.domain.gates.judge import State, absorb, begin, is_safe_to_promote
-from interlock.domain.gates.ramp import InvalidRamp, Ramp, recommend
+from interlock.domain.gates.ramp import InvalidRamp, Ramp, may_promote, recommend
 from support.gate_counts import SERVICE, block, hits, poisson
 
 GATES = GateSet((Gate("errors", "errors", SERVICE, 0.005),))
@@ -30,7 +30,7 @@ def ramped(bad: tuple[float, float], seconds: int, seed: int, onset_s: int = 0) 
         served.append(weight_bp)
         if state.has_failed:
             break
-        if is_safe_to_promote(state, RAMP.dwell_s) and not state.throttle:
+        if may_promote(state, RAMP):
             weight_bp = RAMP.promoted_bp
         weight_bp = recommend(state, weight_bp, RAMP).weight_bp
     return state, served, extra
@@ -118,9 +118,28 @@ def test_it_stands_still_while_harm_is_likely_and_falls_when_throttled() -> None
     assert told.weight_bp == 1_000
     assert "no more is exposed" in told.because
     while not state.throttle:
-        state = absorb(state, block(state.number + 1, ArmCounts(20, 20), ArmCounts(180, 1)))
+        state = absorb(state, block(state.number + 1, ArmCounts(20, 20), ArmCounts(180, 1), weight_bp=1_000))
     assert recommend(state, 1_000, RAMP).weight_bp == state.throttle.weight_bp < 1_000
-    assert recommend(state, 3, RAMP).weight_bp == 3
+
+
+def test_a_throttle_at_a_small_weight_does_not_raise_it() -> None:
+    """Three basis points of the keys stay three, although the budget would allow more."""
+    state = begin(GATES)
+    while not state.throttle:
+        state = absorb(state, block(state.number + 1, ArmCounts(2, 1), ArmCounts(1_998, 10), weight_bp=3))
+    assert recommend(state, 3, RAMP).weight_bp == state.throttle.weight_bp == 3
+
+
+@pytest.mark.parametrize(("seconds", "may"), [(1.0, False), (10.0, True)])
+def test_a_limit_just_below_the_margin_is_enough_where_traffic_is_thin(seconds: float, may: bool) -> None:
+    """With the same counts: at 200 requests/s a candidate that is worse by nearly the margin would cost the budget
+    many times over before it is found, at 20/s it would not.
+    """
+    state, number = begin(GATES), 0
+    while not is_safe_to_promote(state, 0.0):
+        arms = ArmCounts(60, 0), ArmCounts(140, int(number % 3 == 0))
+        state, number = absorb(state, block(number, *arms, seconds=seconds)), number + 1
+    assert may_promote(state, Ramp(dwell_s=0.0)) is may
 
 
 def test_it_says_what_a_higher_weight_waits_for() -> None:

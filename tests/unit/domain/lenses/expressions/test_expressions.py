@@ -128,6 +128,7 @@ def test_columns_come_in_as_the_language_has_them() -> None:
     ],
 )
 def test_what_engines_do_not_share_is_refused(text: str, says: str) -> None:
+    """By name, with what to write instead."""
     with pytest.raises(ExpressionInvalid) as refused:
         read_expression(text, KNOWN)
     assert says in str(refused.value)

@@ -1,0 +1,114 @@
+"""Types of Ibis columns as ours, and how text becomes a typed column."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from interlock.domain.schemas.field import (
+    Bool,
+    Bytes,
+    Date,
+    Decimal,
+    Duration,
+    Field,
+    Float,
+    Int,
+    Json,
+    List,
+    Map,
+    Number,
+    String,
+    Struct,
+    Tensor,
+    Time,
+    Timestamp,
+    TimeUnit,
+    Type,
+)
+
+_UNITS: dict[int, TimeUnit] = {0: "s", 3: "ms", 6: "us", 9: "ns"}
+_WHOLE = r"^[+-]?[0-9]{1,38}$"
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$"
+_TIME = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?$"
+_WORDS = ("true", "false", "t", "f", "yes", "no", "1", "0")
+
+
+def type_of_column(found: Any) -> Type:
+    """Our type of an Ibis data type; Json for what has no type of ours."""
+    for ask, make in _BY_ASKING:
+        if getattr(found, ask)():
+            made: Type = make(found)
+            return made
+    return Json()
+
+
+def field_of_column(name: str, found: Any) -> Field:
+    """A column as a field: there in each row, null where the database allows it."""
+    return Field(name, type_of_column(found), nullable=bool(found.nullable))
+
+
+def _unit(scale: int | None) -> TimeUnit:
+    return next((unit for digits, unit in _UNITS.items() if (6 if scale is None else scale) <= digits), "ns")
+
+
+def _decimal(found: Any) -> Type:
+    precision = 38 if found.precision is None else min(int(found.precision), 38)
+    return Decimal(precision, 0 if found.scale is None else int(found.scale))
+
+
+_BY_ASKING: tuple[tuple[str, Any], ...] = (
+    ("is_boolean", lambda _: Bool()),
+    ("is_integer", lambda t: Int(t.nbytes * 8, t.is_signed_integer())),
+    ("is_floating", lambda t: Float(t.nbytes * 8)),
+    ("is_decimal", _decimal),
+    ("is_string", lambda _: String()),
+    ("is_uuid", lambda _: String()),
+    ("is_binary", lambda _: Bytes()),
+    ("is_date", lambda _: Date()),
+    ("is_time", lambda _: Time()),
+    ("is_timestamp", lambda t: Timestamp(_unit(t.scale), t.timezone is not None)),
+    ("is_interval", lambda _: Duration()),
+    ("is_array", lambda t: List(field_of_column("element", t.value_type))),
+    ("is_map", lambda t: Map(field_of_column("value", t.value_type))),
+    ("is_struct", lambda t: Struct(tuple(field_of_column(n, f) for n, f in t.fields.items()), is_open=False)),
+)
+
+
+def from_text(column: Any, wanted: Type) -> tuple[Any, Any]:
+    """A text column as the type, null where it is none; and whether a value is none. None, None for types that
+    text is not read as. Text is checked before it is cast: engines differ in what they let pass.
+    """
+    match wanted:
+        case Bool():
+            is_one = column.lower().isin(_WORDS)
+            typed = column.lower().isin(("true", "t", "yes", "1"))
+        case Int(bits=bits):
+            is_one = column.re_search(_WHOLE)
+            typed = _cast(column, "int64" if bits else "decimal(38, 0)", is_one)
+        case Float() | Number():
+            is_one, typed = column.re_search(_NUMBER), _cast(column, "float64", column.re_search(_NUMBER))
+        case Decimal(precision=precision, scale=scale):
+            is_one = column.re_search(_NUMBER)
+            typed = _cast(column, f"decimal({precision}, {scale})", is_one)
+        case Date():
+            is_one, typed = column.re_search(_DATE), _cast(column, "date", column.re_search(_DATE))
+        case Timestamp():
+            is_one, typed = column.re_search(_TIMESTAMP), _cast(column, "timestamp", column.re_search(_TIMESTAMP))
+        case Time():
+            is_one, typed = column.re_search(_TIME), _cast(column, "time", column.re_search(_TIME))
+        case String() | Json():
+            return column, column.isnull() & ~column.isnull()
+        case Bytes() | Duration() | List() | Map() | Struct() | Tensor():
+            return None, None
+        case _ as unreachable:
+            assert_never(unreachable)
+    return typed, column.notnull() & ~(is_one & typed.notnull()).fill_null(False)
+
+
+def _cast(column: Any, to: str, is_one: Any) -> Any:
+    """The cast where the text has the form, null elsewhere."""
+    import ibis
+
+    return ibis.ifelse(is_one, column, ibis.null("string")).try_cast(to)

@@ -1,0 +1,115 @@
+"""Verdicts about Avro schemas against Apache's own checker, and against records that are really resolved."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import Any
+
+import fastavro
+from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from interlock.domain.schemas.avro.parse import parse_avro
+from interlock.domain.schemas.avro.reads import reads
+from interlock.domain.schemas.fault import SchemaUnreadable
+
+PRIMITIVES = st.sampled_from(["null", "boolean", "int", "long", "float", "double", "bytes", "string"])
+SYMBOLS = st.lists(st.sampled_from("ABCD"), min_size=1, max_size=4, unique=True)
+
+
+@st.composite
+def enums(draw: st.DrawFn) -> dict[str, Any]:
+    symbols = draw(SYMBOLS)
+    default = {"default": symbols[0]} if draw(st.booleans()) else {}
+    return {"type": "enum", "name": draw(st.sampled_from("EF")), "symbols": symbols, **default}
+
+
+@st.composite
+def records(draw: st.DrawFn, inner: st.SearchStrategy[Any]) -> dict[str, Any]:
+    fields = []
+    for name in draw(st.lists(st.sampled_from("abcd"), max_size=3, unique=True)):
+        field: dict[str, Any] = {"name": name, "type": draw(inner)}
+        if field["type"] in ("int", "long", "double") and draw(st.booleans()):
+            field["default"] = 1
+        if draw(st.integers(0, 4)) == 0:
+            field["aliases"] = [draw(st.sampled_from("abcd"))]
+        fields.append(field)
+    return {"type": "record", "name": draw(st.sampled_from("RS")), "fields": fields}
+
+
+FIXED = st.builds(
+    lambda n, s: {"type": "fixed", "name": n, "size": s}, st.sampled_from("XY"), st.sampled_from([2, 4])
+)
+SCHEMAS = st.recursive(
+    PRIMITIVES | enums() | FIXED,
+    lambda inner: (
+        records(inner)
+        | st.builds(lambda items: {"type": "array", "items": items}, inner)
+        | st.builds(lambda values: {"type": "map", "values": values}, inner)
+        | st.lists(inner, min_size=1, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def parsed(schema: Any) -> Any:
+    """The schema, if the specification allows it (names once, no union in a union)."""
+    try:
+        return parse_avro(json.dumps(schema), {})
+    except SchemaUnreadable:
+        assume(False)
+
+
+@settings(max_examples=400, deadline=None)
+@given(reader=SCHEMAS, writer=SCHEMAS)
+def test_the_verdict_is_that_of_apache_s_checker(reader: Any, writer: Any) -> None:
+    """Both say yes, or both say no, about any two schemas without logical types."""
+    one, other = parsed(reader), parsed(writer)
+    theirs = ReaderWriterCompatibilityChecker().get_compatibility(one, other).compatibility
+    assert (not any(r.is_blocking for r in reads(one, other))) == (theirs is SchemaCompatibilityType.compatible)
+
+
+@settings(max_examples=100, deadline=None)
+@given(schema=SCHEMAS)
+def test_a_schema_reads_itself(schema: Any) -> None:
+    """Reading is reflexive, and has nothing to tell."""
+    one = parsed(schema)
+    assert reads(one, one) == ()
+
+
+@settings(max_examples=150, deadline=None)
+@given(reader=records(PRIMITIVES | enums()), writer=records(PRIMITIVES | enums()), data=st.data())
+def test_a_record_resolves_when_the_verdict_is_yes(reader: Any, writer: Any, data: st.DataObject) -> None:
+    """fastavro reads what it wrote with the writer's schema as the reader's, without an error."""
+    for field in reader["fields"]:
+        field.pop("aliases", None)  # fastavro loses its way when two aliases meet
+    one, other = parsed(reader), parsed(writer)
+    if any(r.is_blocking for r in reads(one, other)):
+        return
+    record = {field["name"]: data.draw(values(field["type"])) for field in writer["fields"]}
+    out = BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(writer), record)
+    out.seek(0)
+    read = fastavro.schemaless_reader(out, fastavro.parse_schema(writer), fastavro.parse_schema(reader))
+    assert isinstance(read, dict)
+    assert set(read) == {field["name"] for field in reader["fields"]}
+
+
+def values(kind: Any) -> st.SearchStrategy[Any]:
+    match kind:
+        case {"type": "enum", "symbols": symbols}:
+            return st.sampled_from(symbols)
+        case "null":
+            return st.none()
+        case "boolean":
+            return st.booleans()
+        case "int" | "long":
+            return st.integers(-(2**31), 2**31 - 1)
+        case "float" | "double":
+            return st.floats(width=32, allow_nan=False)
+        case "bytes":
+            return st.text(max_size=3).map(str.encode)
+        case _:
+            return st.text(max_size=3)

@@ -1,0 +1,164 @@
+"""Avro schemas: what can be read, and what a reader makes of what another schema wrote."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from interlock.domain.schemas.avro.parse import parse_avro
+from interlock.domain.schemas.avro.reads import reads
+from interlock.domain.schemas.fault import SchemaUnreadable
+from interlock.domain.schemas.reason import Reason
+
+
+def parsed(schema: Any, **references: Any) -> Any:
+    return parse_avro(json.dumps(schema), {name: json.dumps(text) for name, text in references.items()})
+
+
+def record(*fields: Any, name: str = "R", **more: Any) -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": list(fields), **more}
+
+
+def field(name: str, kind: Any, **more: Any) -> dict[str, Any]:
+    return {"name": name, "type": kind, **more}
+
+
+def told(writer: Any, reader: Any, *, is_lenient: bool = False) -> tuple[Reason, ...]:
+    return reads(parsed(reader), parsed(writer), is_lenient=is_lenient)
+
+
+def blocking(reasons: tuple[Reason, ...]) -> list[tuple[str, str]]:
+    return [(r.code, r.path) for r in reasons if r.is_blocking]
+
+
+FIXED = {"type": "fixed", "name": "F", "size": 4}
+ENUM = {"type": "enum", "name": "E", "symbols": ["A", "B"]}
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader", "reasons"),
+    [
+        (record(), record(field("x", "int")), [("READER_FIELD_MISSING_DEFAULT_VALUE", "/fields/0")]),
+        (record(), record(field("x", "int", default=0)), []),
+        (record(field("x", "int")), record(field("x", "string")), [("TYPE_MISMATCH", "/fields/0/type")]),
+        (record(field("x", "int")), record(field("y", "int", aliases=["x"])), []),
+        (record(name="A"), record(name="B"), [("NAME_MISMATCH", "/name")]),
+        (record(name="A"), record(name="B", aliases=["A"]), []),
+        ({**ENUM, "symbols": ["A", "B", "C"]}, ENUM, [("MISSING_ENUM_SYMBOLS", "/symbols")]),
+        ({**ENUM, "symbols": ["A", "B", "C"]}, {**ENUM, "default": "A"}, []),
+        (FIXED, {**FIXED, "size": 8}, [("FIXED_SIZE_MISMATCH", "/size")]),
+        (["null", "int", "string"], ["null", "int"], [("MISSING_UNION_BRANCH", "/2")]),
+        ("string", ["null", "int"], [("MISSING_UNION_BRANCH", "/")]),
+        (["null", "int"], "int", [("TYPE_MISMATCH", "/")]),
+        ({"type": "array", "items": "int"}, {"type": "array", "items": "string"}, [("TYPE_MISMATCH", "/items")]),
+        ({"type": "map", "values": "int"}, {"type": "map", "values": "long"}, []),
+    ],
+)
+def test_every_reason_has_its_place(writer: Any, reader: Any, reasons: list[tuple[str, str]]) -> None:
+    """Names are those that registries use; the path leads into the reader's schema (the writer's, in a union)."""
+    assert blocking(told(writer, reader)) == reasons
+
+
+def test_all_reasons_are_told_and_each_says_what_would_help() -> None:
+    """Not only the first."""
+    reasons = told(record(field("a", "int")), record(field("a", "string"), field("b", "int"), name="Q"))
+    assert [r.code for r in reasons] == ["NAME_MISMATCH", "TYPE_MISMATCH", "READER_FIELD_MISSING_DEFAULT_VALUE"]
+    assert all(r.remedy for r in reasons)
+
+
+def test_what_resolution_lets_pass_but_may_change_is_noted() -> None:
+    """A long read as a double and a symbol read as the default are no reason to refuse, and none to be silent."""
+    assert [(r.code, r.is_blocking) for r in told("long", "double")] == [("LOSSY_PROMOTION", False)]
+    assert told("int", "long") == ()
+    defaulted = told({**ENUM, "symbols": ["A", "C"]}, {**ENUM, "default": "A"})
+    assert [(r.code, r.is_blocking) for r in defaulted] == [("MISSING_ENUM_SYMBOLS", False)]
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader"),
+    [
+        (
+            {"logicalType": "decimal", "precision": 9, "scale": 2},
+            {"logicalType": "decimal", "precision": 9, "scale": 3},
+        ),
+        ({"logicalType": "decimal", "precision": 9}, {"logicalType": "duration-of-mine"}),
+    ],
+)
+def test_another_logical_type_reads_the_same_bytes_as_another_value(writer: Any, reader: Any) -> None:
+    """1.23 would be read as 0.123: blocking, unless the lenient policy assumes that readers take bytes alone."""
+    one, other = {"type": "bytes", **writer}, {"type": "bytes", **reader}
+    assert blocking(told(one, other)) == [("LOGICAL_TYPE_CHANGED", "/")]
+    assert blocking(told(one, other, is_lenient=True)) == []
+    assert blocking(told(one, "bytes")) == []
+
+
+def test_types_inside_themselves() -> None:
+    """A list of itself is compared once, and its fields are found wherever they are."""
+    node = record(field("next", ["null", "N"]), field("v", "int"), name="N")
+    assert told(node, node) == ()
+    other = record(field("next", ["null", "N"]), field("v", "string"), name="N")
+    assert ("TYPE_MISMATCH", "/fields/1/type") in blocking(told(node, other))
+
+
+def test_references_are_known_by_name() -> None:
+    """Also those that need one another, in the order in which they are given."""
+    cents = {"type": "fixed", "name": "Cents", "namespace": "m", "size": 8}
+    money = record(field("amount", "m.Cents"), name="Money", namespace="m")
+    order = parsed(record(field("price", "m.Money")), **{"m.Cents": cents, "m.Money": money})
+    assert order.fields[0].type.fields[0].type.size == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "where"),
+    [
+        ('{"type": "recor', "no JSON", "line 1 column 10"),
+        ("", "no JSON", "line 1 column 1"),
+        ('{"type": "record"}', "Name None", ""),
+        ('"Money"', "Money", ""),
+        ('{"type": "enum", "name": "E", "symbols": ["A", "A"]}', "Duplicate", ""),
+        ('{"type": "enum", "name": "E", "symbols": ["A"], "default": "B"}', "not a valid member", ""),
+        ('{"type": "record", "name": "A b", "fields": []}', "not a valid Avro name", ""),
+        ('["null", "null"]', "already in Union", ""),
+        ("[" * 100_000, "deeply", ""),
+    ],
+)
+def test_what_cannot_be_read_is_told(text: str, says: str, where: str) -> None:
+    """With line and column where the text is no JSON."""
+    with pytest.raises(SchemaUnreadable, match=says) as refused:
+        parse_avro(text, {})
+    assert refused.value.where == where
+
+
+@pytest.mark.parametrize(
+    ("kind", "default"),
+    [
+        ("int", "5"),
+        ("int", 2**31),
+        ("boolean", 1),
+        (["null", "int"], "x"),
+        ({"type": "array", "items": "int"}, [1, "2"]),
+        ({"type": "fixed", "name": "F", "size": 2}, "abc"),
+        (record(field("x", "int"), name="Inner"), {}),
+    ],
+)
+def test_a_default_that_is_no_value_of_its_type_is_refused(kind: Any, default: Any) -> None:
+    """A reader would fail on the first record that lacks the field."""
+    with pytest.raises(SchemaUnreadable, match="default"):
+        parsed(record(field("x", kind, default=default)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "default"),
+    [
+        (["null", "int"], None),
+        (["null", "int"], 5),
+        ("double", "NaN"),
+        ({"type": "map", "values": "int"}, {"a": 1}),
+        (record(field("x", "int", default=1), name="Inner"), {}),
+    ],
+)
+def test_a_default_of_its_type_is_taken(kind: Any, default: Any) -> None:
+    """Of a union, a value of any branch."""
+    assert parsed(record(field("x", kind, default=default))).fields[0].has_default
