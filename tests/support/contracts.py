@@ -41,6 +41,7 @@ from interlock.domain.schemas.odcs.types import moment
 from interlock.domain.schemas.ranges import written
 from interlock.domain.schemas.scalars import identity
 from interlock.domain.schemas.values import misfits
+from interlock.kernel.digest import canonical
 
 UNITS: tuple[TimeUnit, ...] = ("s", "ms", "us", "ns")
 INTS = tuple(Int(bits, sign) for bits in (0, 8, 16, 32, 64) for sign in (True, False))
@@ -436,12 +437,24 @@ def as_read(value: Mapping[str, Any], reader: tuple[Field, ...]) -> dict[str, An
     return seen
 
 
+def _filled(items: list[Any], kind: Type) -> list[Any]:
+    """Items are unique as they are written: of those that only defaults make equal, one is enough."""
+    seen: dict[bytes, Any] = {}
+    kept: list[Any] = []
+    for item in items:
+        read = _inside(item, kind)
+        was = seen.setdefault(canonical(read), item)
+        if was is item or canonical(was) == canonical(item):
+            kept.append(read)
+    return kept
+
+
 def _inside(value: Any, kind: Type) -> Any:
     match kind, value:
         case Struct(fields=inner), dict():
             return as_read(value, inner)
         case List(element=element), list():
-            return [_inside(item, element.type) for item in value]
+            return _filled(value, element.type)
         case Map(value=inner), dict():
             return {key: _inside(item, inner.type) for key, item in value.items()}
         case _:

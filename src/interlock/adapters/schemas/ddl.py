@@ -372,6 +372,8 @@ def _written(one: Field, dialect: str) -> str:
             return "UUID" if one.format == "uuid" else f"VARCHAR({one.max_length})" if one.max_length else "TEXT"
         case Int(bits=0):
             return "DECIMAL(38, 0)"
+        case Int(bits=bits, is_signed=False) if dialect not in _UNSIGNED:
+            return {8: "SMALLINT", 16: "INTEGER", 32: "BIGINT", 64: "DECIMAL(20, 0)"}[bits]
         case Int(bits=bits, is_signed=is_signed):
             return ("" if is_signed else "U") + {8: "TINYINT", 16: "SMALLINT", 32: "INTEGER", 64: "BIGINT"}[bits]
         case Decimal(precision=precision, scale=scale):
@@ -380,7 +382,7 @@ def _written(one: Field, dialect: str) -> str:
             return "DOUBLE" if bits == 64 else "REAL"
         case Timestamp(unit=unit, is_zoned=is_zoned):
             words = {"s": "TIMESTAMP_S", "ms": "TIMESTAMP_MS", "us": "TIMESTAMP", "ns": "TIMESTAMP_NS"}
-            return "TIMESTAMPTZ" if is_zoned else words[unit]
+            return "TIMESTAMPTZ" if is_zoned else words[unit] if dialect in _NESTING else "TIMESTAMP"
         case List(element=inner) if dialect in _NESTING or (dialect == "postgres" and not _is_nested(inner.type)):
             return f"{_written(replace(inner, max_length=None), dialect)}[]"
         case Map(value=inner) if dialect in _NESTING:
@@ -393,6 +395,8 @@ def _written(one: Field, dialect: str) -> str:
 
 
 _NESTING: Final = ("duckdb",)
+_UNSIGNED: Final = ("duckdb", "mysql", "clickhouse")
+"""Dialects with unsigned integers; elsewhere the next wider signed type holds them."""
 
 
 def _is_nested(one: Type) -> bool:

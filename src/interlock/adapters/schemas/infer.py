@@ -62,8 +62,8 @@ class _Asking:
         answer = self.table.ask(self.sample.aggregate(**asked))[0]
         self.seen = int(answer.pop("rows"))
         for key, value in answer.items():
-            index, _, what = key.partition(":")
-            self.figures.setdefault(self.sample.columns[int(index)], {})[what] = value
+            place, _, what = key.partition(":")
+            self.figures.setdefault(self.sample.columns[int(place)], {})[what] = value
 
     def guess(self, path: str, what: str, value: object, sure: float, why: str, is_applied: bool = True) -> None:
         self.guesses.append(Guess(path, what, value, round(sure, 6), why, is_applied))

@@ -1,7 +1,8 @@
 """Opens a table of a database or a file as an Ibis table.
 
-Databases are read through Ibis, Postgres by SQLAlchemy with Ibis as the compiler. Files are read by DuckDB in memory:
-CSV as text, so that nothing is guessed before a contract says what it is; Parquet and JSON lines with their own types.
+Databases are read through Ibis, Postgres by SQLAlchemy with Ibis as the compiler. Files are read by DuckDB in
+memory: CSV as text, so that nothing is guessed before a contract says what it is; Parquet and JSON lines with their
+own types.
 """
 
 from __future__ import annotations

@@ -179,7 +179,8 @@ class Field:
     of them means, in the same order, empty when nothing is said. `default` is a tuple of one value, or empty when
     there is none (null can be a default). Bounds are inclusive but for `more_than` and `less_than`; those of dates
     count days since 1970-01-01, those of times and timestamps the type's unit since midnight or the epoch. Lengths
-    count code points; `pattern` is searched for anywhere in the text, as in JSON Schema.
+    count code points; `pattern` is searched for anywhere in the text, as in JSON Schema. Items are unique as they
+    are written, before defaults stand in for what they lack.
     id: stays when the field is renamed; `aliases`: former names. is_personal: the data is about a person.
     physical_type: the type's name in the system that holds the data, for example `VARCHAR(18)`.
     """

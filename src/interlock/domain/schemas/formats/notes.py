@@ -67,7 +67,7 @@ def shown_path(path: Path) -> str:
             case int():
                 text += "{}" if step == VALUE else "[]"
             case str():
-                text += f".{step}" if text else step
+                text += f".{step}" if text else step or "(unnamed)"
     return text
 
 
