@@ -7,7 +7,7 @@ minutes; what there was no time for is listed as not run.
 
 - A fault run moves delay-predictor and rebooking from version 1 to 3, with a fault planted in one of the two at
   version 3 (demo/services/faults.py); there is no shadow stage, so the canary has to find it. Found means turned
-  back, after the first harm, because a gate failed. What is promoted, or held for 75 s, is missed, and stays in
+  back, after the first harm, because a gate failed. What is promoted, or held for 120 s, is missed, and stays in
   the table.
 - A clean run moves them from 1 to 3 or back, with no fault: the two models are equally good (mean absolute errors
   of 13.4 and 13.3 minutes), the code and the contract version differ. A rollback is false.
@@ -59,17 +59,24 @@ GATES = (
     {"metric": "outcome", "service": "rebooking", "outcome": "contract", "margin": 0.05, "cap": 1},
 )
 """As in the demo, and by airline. A tail of slow answers is below the margin of latency; a quantile is bounded."""
-STEPS = {"canary": ["10%", "50%"], "dwell_s": 6, "warmup_s": 3, "burst_s": 5, "bake_s": 5}
+STEPS = {
+    "canary": ["10%", "50%"],
+    "dwell_s": 6,
+    "warmup_s": 3,
+    "burst_s": 5,
+    "bake_s": 5,
+    "answers": {"allow": ["threshold_min"]},  # each version of rebooking has its own
+}
 """Bursts of five seconds are no faults here (by default twenty are not), so that forty runs fit into half an hour.
 """
 
 WARM_S = 4.0
 SETTLE_S = 3.0
 """Longer than outcomes take, so that those of one run are not evidence in the next."""
-PATIENCE_S = 75.0
+PATIENCE_S = 120.0
 ENDING_S = 25.0
 """What an aborted run may still take to drain, and everything to stop."""
-WHOLE_S = 29 * 60.0
+WHOLE_S = 45 * 60.0
 
 Figures = dict[str, Any]
 

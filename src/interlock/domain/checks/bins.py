@@ -8,6 +8,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from interlock.domain.checks.evidence import Bins
@@ -64,10 +65,13 @@ def even_edges(low: float, high: float, bins: int) -> Edges:
 
 
 def quantile_edges(values: Sequence[float], bins: int) -> Edges:
-    """Edges so that each of at most `bins` bins holds about as many of `values`; fewer where values repeat."""
+    """Edges so that each of at most `bins` bins holds about as many of `values`. A value that takes a bin's part
+    alone gets a bin of its own, so that a constant that moves is seen, whichever way it goes.
+    """
     ordered = sorted(values)
-    cuts = {ordered[len(ordered) * i // bins] for i in range(1, bins)} if ordered else set()
-    return Edges(tuple(sorted(cuts)))
+    cuts = [ordered[len(ordered) * i // bins] for i in range(1, bins)] if ordered else []
+    alone = {math.nextafter(a, math.inf) for a, b in pairwise(cuts) if a == b}
+    return Edges(tuple(sorted({*cuts, *alone})))
 
 
 def middle_of(grid: Grid, index: int) -> float:

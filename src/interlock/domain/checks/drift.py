@@ -130,7 +130,10 @@ def _values(name: str, layout: Layout, a: Bins, b: Bins, alpha: float, segment: 
             ahead = zip(cumulative(a, keys), cumulative(b, keys), strict=True)
             effect = max(abs(x - y) for x, y in ahead)
             floor = math.sqrt(math.log(2 / alpha) / 2 * spread)
-            says = f"median {quantile(b, grid, 0.5):.4g}, in the reference {quantile(a, grid, 0.5):.4g}"
+            medians = [f"{quantile(bins, grid, 0.5):.4g}" for bins in (b, a)]
+            says = f"median {medians[0]}, in the reference {medians[1]}"
+            if medians[0] == medians[1]:
+                says = f"{effect:.2%} of values lie elsewhere; the median is near {medians[0]} in both"
         case Words(words=words):
             keys = sorted({*a, *b})
             p, q = {k: a.get(k, 0) / n for k in keys}, {k: b.get(k, 0) / m for k in keys}

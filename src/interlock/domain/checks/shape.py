@@ -5,23 +5,24 @@ A *layout* fixes beforehand what is counted, so that shapes of two arms, of many
 exactly and stay small: numbers fall into bins, words into a fixed list. It is learned from the first records of the
 baseline where there are enough of them, and follows from the contract otherwise.
 
-Limits: a word that is not on the list is only seen as one of the others; text that hardly ever repeats (names,
-identifiers), dates, objects and lists are counted as there or absent, nothing more. Contracts are flat, so are
-shapes. A model's confidence is a number field like any other.
+Fields inside a struct are fields of their own, by path: `address.city`. Limits: a word that is not on the list is
+only seen as one of the others; text that hardly ever repeats (names, identifiers), dates, maps and lists count
+as there or absent and as of the contract or not. A model's confidence is a number like any other.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, assert_never
 
 from interlock.domain.checks.bins import SIGNED_LOG, Bins, Grid, add_bins, even_edges, middle_of, quantile_edges
-from interlock.domain.checks.violations import violation
+from interlock.domain.checks.violations import Kind as ViolationKind
+from interlock.domain.checks.violations import violation_of
 from interlock.domain.schemas.contract import Contract
-from interlock.domain.schemas.field import Field, Kind, type_of
+from interlock.domain.schemas.field import Field, Kind, Struct, type_of
 from interlock.domain.schemas.scalars import double, json_type
 from interlock.kernel.digest import digest
 
@@ -64,10 +65,22 @@ Split = Numbers | Words | Opaque
 
 @dataclass(frozen=True, slots=True)
 class FieldLayout:
-    """How one field of the contract is counted."""
+    """How one field of the contract is counted. path: the keys that lead to it through structs, itself the last;
+    the field is named by all of them (`address.city`). Empty for a field of the record itself.
+    """
 
     field: Field
     split: Split
+    path: tuple[str, ...] = ()
+
+    def value(self, record: Mapping[str, Any]) -> Any:
+        """What the record has there; None when it has nothing."""
+        if not self.path:
+            return record.get(self.field.name)
+        held: Any = record
+        for key in self.path:
+            held = held.get(key) if isinstance(held, dict) else None
+        return held
 
 
 @dataclass(frozen=True)
@@ -86,11 +99,24 @@ class Layout:
 
 def layout_of(contract: Contract, learned_from: Sequence[Any] = ()) -> Layout:
     """The layout for records of a contract. learned_from: the first records of the baseline, as plain JSON data."""
-    found = [
-        FieldLayout(one, _split(one, [r[one.name] for r in learned_from if isinstance(r, dict) and one.name in r]))
-        for one in contract.fields
-    ]
-    return Layout(tuple(found))
+    records = [record for record in learned_from if isinstance(record, dict)]
+    return Layout(tuple(_learned(one, records) for one in _fields(contract.fields)))
+
+
+def _fields(fields: Iterable[Field], outer: tuple[str, ...] = ()) -> Iterator[FieldLayout]:
+    """Each field, and after a struct those inside it, which are judged apart from it."""
+    for one in fields:
+        path = (*outer, one.name)
+        name, steps = ".".join(path), path if outer else ()
+        if isinstance(one.type, Struct):
+            yield FieldLayout(replace(one, name=name, type=Struct()), Opaque(), steps)
+            yield from _fields(one.type.fields, path)
+        else:
+            yield FieldLayout(replace(one, name=name), Opaque(), steps)
+
+
+def _learned(one: FieldLayout, records: Iterable[Mapping[str, Any]]) -> FieldLayout:
+    return replace(one, split=_split(one.field, [v for r in records if (v := one.value(r)) is not None]))
 
 
 def inferred_layout(records: Sequence[Mapping[str, Any]]) -> Layout:
@@ -117,7 +143,8 @@ def _kind_of_values(values: Sequence[Any]) -> Kind:
 
 
 def _split(one: Field, values: Sequence[Any]) -> Split:
-    fitting = [v for v in values if v is not None and violation(v, one) is None]
+    violation = violation_of(one)
+    fitting = [v for v in values if v is not None and violation(v) is None]
     if one.enum:
         return Words(tuple(dict.fromkeys(_word(v) for v in one.enum if v is not None)))
     match one.kind:
@@ -157,8 +184,8 @@ def _word(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FieldShape:
-    """absent: missing or null; outside: there, but no value of the contract's field (type, enum or range); values:
-    the others that the split can place (a number outside of its range is placed as well).
+    """absent: missing or null; outside: there, but no value of the contract's field; values: the
+    others that the split can place (a number outside of its range is placed as well).
     """
 
     absent: int = 0
@@ -208,17 +235,18 @@ class _Tally:
 
 def shape_of(records: Iterable[Any], layout: Layout) -> Shape:
     """The shape of records given as plain JSON data (what is no object, UNREADABLE included, counts as such)."""
-    tallies = {one.field.name: _Tally() for one in layout.fields}
-    placed = {one.field.name: _places(one.split) for one in layout.fields}
+    counting = [(one, _Tally(), _places(one.split), violation_of(one.field)) for one in layout.fields]
     total = unreadable = 0
     for record in records:
         total += 1
         if not isinstance(record, dict):
             unreadable += 1
             continue
-        for one in layout.fields:
-            _count(tallies[one.field.name], record.get(one.field.name), one, placed[one.field.name])
-    fields = {n: FieldShape(t.absent, t.outside, dict(sorted(t.values.items()))) for n, t in tallies.items()}
+        for one, tally, places, violation in counting:
+            _count(tally, one.value(record), one.split, places, violation)
+    fields = {
+        one.field.name: FieldShape(t.absent, t.outside, dict(sorted(t.values.items()))) for one, t, _, _ in counting
+    }
     return Shape(layout.digest, total, unreadable, dict(sorted(fields.items())))
 
 
@@ -226,13 +254,19 @@ def _places(split: Split) -> dict[str, int]:
     return {word: i for i, word in enumerate(split.words)} if isinstance(split, Words) else {}
 
 
-def _count(tally: _Tally, value: Any, one: FieldLayout, places: Mapping[str, int]) -> None:
+def _count(
+    tally: _Tally,
+    value: Any,
+    split: Split,
+    places: Mapping[str, int],
+    violation: Callable[[Any], ViolationKind | None],
+) -> None:
     if value is None:
         tally.absent += 1
         return
-    broken = violation(value, one.field)
+    broken = violation(value)
     tally.outside += broken is not None
-    match one.split:
+    match split:
         case Numbers(grid=grid) if broken in (None, "range") and (x := double(value)) is not None:
             tally.values[grid.bin(x)] += 1
         case Words() if broken in (None, "enum"):

@@ -1,29 +1,38 @@
 """Answers that break their contract, counted per field and kind, for each arm; counts add.
 
-Every kind of an answer's violations counts once per answer and field. Limits: contracts are flat, so what is inside
-an object or a list is not looked at; dates and timestamps are only known to be text.
+Every kind of an answer's violations counts once per answer and field. Fields have paths: `lines[].price`, with `[]`
+for the elements of a list and `{}` for the entries of a map; a condition of the whole record that is broken has its
+name in their place. Limits: patterns are not tried, and of one answer no
+more than the first MOST violations are looked at.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 from interlock.domain.checks.answer import UNREADABLE, WHOLE, read_answer
 from interlock.domain.schemas.contract import Contract
-from interlock.domain.schemas.field import Field
-from interlock.domain.schemas.scalars import double, fits_type, identity
+from interlock.domain.schemas.field import Field, Struct
+from interlock.domain.schemas.quick import surely, surely_struct
+from interlock.domain.schemas.values import Kind as MisfitKind
+from interlock.domain.schemas.values import misfits, record_misfits
 
-Kind = Literal["missing", "null", "type", "enum", "range", "unlisted", "unreadable"]
-KINDS: tuple[Kind, ...] = ("missing", "null", "type", "enum", "range", "unlisted", "unreadable")
+Kind = MisfitKind | Literal["unreadable", "check"]
+
+Violations = tuple[tuple[str, Kind], ...]
+"""(field, kind) of each way in which an answer breaks its contract."""
+
+RowTest = tuple[str, Callable[[Mapping[str, Any]], bool]]
+"""A condition of whole records by its name, and what tells whether a record breaks it."""
 
 CONTRACT = "contract"
 """The outcome whose loss is 1 for an answer that breaks what callers were promised, and 0 for one that does not."""
 
-UNLISTED = "(unlisted)"
-"""Stands for all fields that a closed contract does not list: their names are the sender's and may be many."""
+MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +61,15 @@ def _added(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted((Counter(a) + Counter(b)).items()))
 
 
-def count_violations(bodies: Iterable[bytes], contract: Contract) -> ViolationCounts:
+def count_violations(
+    bodies: Iterable[bytes], contract: Contract, checks: Sequence[RowTest] = ()
+) -> ViolationCounts:
     """Counts over the bodies of successful answers."""
     answers = broken = 0
     fields: dict[str, Counter[str]] = {}
+    violations = violations_of(contract, checks)
     for body in bodies:
-        found = violations(read_answer(body), contract)
+        found = violations(read_answer(body))
         answers += 1
         broken += bool(found)
         for name, kind in found:
@@ -65,41 +77,32 @@ def count_violations(bodies: Iterable[bytes], contract: Contract) -> ViolationCo
     return ViolationCounts(answers, broken, {n: dict(sorted(fields[n].items())) for n in sorted(fields)})
 
 
-def violations(answer: Any, contract: Contract) -> tuple[tuple[str, Kind], ...]:
-    """(field, kind) of each way in which an answer (plain JSON data) breaks the contract."""
-    if answer is UNREADABLE:
-        return ((WHOLE, "unreadable"),)
-    if not isinstance(answer, dict):
-        return ((WHOLE, "type"),)
-    found: list[tuple[str, Kind]] = []
-    for one in contract.fields:
-        if one.name not in answer:
-            found += [(one.name, "missing")] if one.required else []
-        elif kind := violation(answer[one.name], one):
-            found.append((one.name, kind))
-    if not contract.is_open and set(answer) - {f.name for f in contract.fields}:
-        found.append((UNLISTED, "unlisted"))
-    return tuple(found)
+def violations_of(contract: Contract, checks: Sequence[RowTest] = ()) -> Callable[[Any], Violations]:
+    """What tells the violations of answers, given as plain JSON data. Make it once for many answers."""
+    record = contract.record
+    is_fine = surely_struct(Struct(record.fields, record.is_open))
+
+    def violations(answer: Any) -> Violations:
+        broken: Violations = ()
+        if isinstance(answer, dict):
+            broken = tuple((name, "check") for name, breaks in checks if breaks(answer))
+        if is_fine(answer):
+            return broken
+        if answer is UNREADABLE:
+            return ((WHOLE, "unreadable"),)
+        found = islice(record_misfits(answer, record), MOST)
+        return (*dict.fromkeys((one.at.field or WHOLE, one.kind) for one in found), *broken)
+
+    return violations
 
 
-def violation(value: Any, one: Field) -> Kind | None:
-    """How `value` is no value of the field; None when it is one."""
-    if value is None:
-        return None if one.nullable else "null"
-    if not fits_type(value, one.kind):
-        return "type"
-    if one.enum and identity(value) not in {identity(v) for v in one.enum}:
-        return "enum"
-    return None if _is_in_range(value, one) else "range"
+def violation_of(one: Field) -> Callable[[Any], Kind | None]:
+    """What tells the first way in which a value, with all that is inside, is none of the field."""
+    is_fine = surely(one)
 
+    def violation(value: Any) -> Kind | None:
+        if is_fine(value):
+            return None
+        return next((found.kind for found in misfits(value, one)), None)
 
-def _is_in_range(value: Any, one: Field) -> bool:
-    """Whether a number is within the field's bounds; True for what is no number. A number beyond a double's range
-    is outside of any bound.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return True
-    number = double(value)
-    if number is None:
-        return one.minimum is None and one.maximum is None
-    return (one.minimum is None or number >= one.minimum) and (one.maximum is None or number <= one.maximum)
+    return violation
