@@ -15,12 +15,15 @@ Contracts together give one graph of steps, whose layers are the waves. A unit w
 themselves moves in two steps: it can read the new version (the code is deployed), and it writes it (a flag is
 turned). For the instances of a unit are replaced one by one: while it moves, some read as before and others write
 as after.
+
+The way back is the same question with the versions exchanged. It is asked for the time after data of version 2 was
+written; before, every order is safe.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -59,9 +62,15 @@ class Flow:
     is_kept: bool = True
     has_drain: bool = False
 
+    @property
+    def reverse(self) -> Flow:
+        """The same on the way back."""
+        swapped = {Effective.BACKWARD: Effective.FORWARD, Effective.FORWARD: Effective.BACKWARD}
+        return replace(self, holds=swapped.get(self.holds, self.holds))
+
 
 class Does(StrEnum):
-    """What a unit does in a step. moves: reads and writes the new versions at once."""
+    """What a unit does in a step. moves: reads and writes the versions that are moved to, at once."""
 
     MOVES = "moves"
     READS = "can read"
@@ -80,36 +89,51 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Order:
     """waves: steps that may be taken in any order or at once, wave after wave; empty when `contradictions` say why
-    there is no order. split: units that move in two steps.
+    there is no order. split: units that move in two steps. is_back: it is the order of going back.
     """
 
     waves: tuple[tuple[Step, ...], ...]
     split: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
+    is_back: bool = False
 
     @property
     def is_possible(self) -> bool:
         return not self.contradictions
 
+    def describe(self, step: Step) -> str:
+        """`nightly-report moves`, `old data of order is drained or rewritten`."""
+        match step.does:
+            case Does.DRAINS:
+                return f"{'new' if self.is_back else 'old'} data of {step.unit} is drained or rewritten"
+            case Does.MOVES if self.is_back:
+                return f"{step.unit} goes back"
+            case Does.READS | Does.WRITES if self.is_back:
+                return f"{step.unit} {step.does.value} as before"
+            case _:
+                return f"{step.unit} {step.does.value}"
+
 
 _Before = set[tuple[Step, Step]]
 
 
-def order(flows: Iterable[Flow]) -> Order:
-    """The waves of all flows together. Units that no flow constrains are in the first wave."""
-    found = sorted(flows, key=lambda flow: flow.contract)
-    if refused := tuple(says for flow in found if (says := _refusal(flow))):
-        return Order((), contradictions=refused)
+def order(flows: Iterable[Flow], *, is_back: bool = False) -> Order:
+    """The waves of all flows together, of going back when `is_back`. Units that no flow constrains are in the first
+    wave.
+    """
+    found = sorted((flow.reverse if is_back else flow for flow in flows), key=lambda flow: flow.contract)
+    if refused := [says for flow in found if (says := _refusal(flow, is_back))]:
+        return Order((), contradictions=tuple(dict.fromkeys(refused)), is_back=is_back)
     steps, before = constraints(found)
     split = _units_in_circles(steps, before)
     joined, ordered = _joined(steps, before, split)
     waves, left = _layers(joined, ordered)
     if left:
-        return Order((), contradictions=(_circle(left, ordered),))
-    return Order(waves, tuple(sorted(split)))
+        return Order((), contradictions=(_circle(left, ordered),), is_back=is_back)
+    return Order(waves, tuple(sorted(split)), is_back=is_back)
 
 
-def _refusal(flow: Flow) -> str:
+def _refusal(flow: Flow, is_back: bool) -> str:
     if flow.producers and flow.consumers:
         if flow.holds is Effective.NONE:
             return (
@@ -117,9 +141,10 @@ def _refusal(flow: Flow) -> str:
                 "Bridge them by a lens, or expand (write both), switch the readers, then contract."
             )
         if flow.holds is Effective.FORWARD and flow.is_kept and not flow.has_drain:
+            ahead, behind = ("old", "new") if is_back else ("new", "old")
             return (
-                f"{flow.contract}: the new version does not read what is kept of the old one. "
-                "Rewrite or drain the old data before the readers move, or let a lens read it."
+                f"{flow.contract}: the {ahead} version does not read what is kept of the {behind} one. "
+                f"Rewrite or drain the {behind} data before the readers move, or let a lens read it."
             )
     return ""
 
@@ -222,10 +247,3 @@ def _circle(left: set[Step], before: _Before) -> str:
         f"{spelled}: no order does that even when reading and writing move apart. "
         "Make one of the contracts compatible both ways by a lens, or expand and contract."
     )
-
-
-def describe(step: Step) -> str:
-    """`nightly-report moves`, `old data of order is drained`."""
-    if step.does is Does.DRAINS:
-        return f"old data of {step.unit} is drained or rewritten"
-    return f"{step.unit} {step.does.value}"

@@ -12,7 +12,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, assert_never
+from typing import Any, Literal, NamedTuple, assert_never
 
 from interlock.domain.schemas.contract import Object
 from interlock.domain.schemas.describe import described
@@ -45,8 +45,38 @@ from interlock.kernel.digest import canonical
 Matches = Callable[[str, str], bool]
 """Whether a pattern is found in a text."""
 
-Misfit = tuple[str, str]
-"""Path of the value, and why it is none of the field, as the end of a sentence."""
+Kind = Literal["missing", "null", "type", "enum", "range", "pattern", "unlisted"]
+"""How a value is none of the field. range: bounds, lengths, numbers of items, multiples, items that repeat."""
+
+
+class At(NamedTuple):
+    """A place: `path` as it stands in the value (`lines[3].price`), `field` for all values alike
+    (`lines[].price`, and `{}` for the entries of a map).
+    """
+
+    path: str = ""
+    field: str = ""
+
+    def key(self, name: str) -> At:
+        return At(f"{self.path}.{name}", f"{self.field}.{name}") if self.path else At(name, name)
+
+    def item(self, index: int) -> At:
+        return At(f"{self.path}[{index}]", f"{self.field}[]")
+
+    def entry(self, key: str) -> At:
+        return At(f"{self.path}{{{key}}}", f"{self.field}{{}}")
+
+
+class Misfit(NamedTuple):
+    """says: why the value is none of the field, as the end of a sentence."""
+
+    at: At
+    kind: Kind
+    says: str
+
+
+UNLISTED = "(unlisted)"
+"""Stands for all fields that closed content does not list."""
 
 _DAY = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})", re.ASCII)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,9}))?", re.ASCII)
@@ -61,44 +91,48 @@ _YEAR_ZERO = 366
 
 
 def misfits(value: Any, one: Field, path: str = "", matches: Matches | None = None) -> Iterator[Misfit]:
-    """Why `value` is no value of the field. Patterns are tried only with `matches`: some take for ever in engines
-    that backtrack, so whoever calls chooses the engine.
+    """Why `value`, which stands at `path`, is no value of the field. Patterns are tried only with `matches`: some
+    take for ever in engines that backtrack, so whoever calls chooses the engine.
     """
+    yield from _misfits(value, one, At(path, path), matches)
+
+
+def _misfits(value: Any, one: Field, at: At, matches: Matches | None) -> Iterator[Misfit]:
     if value is None:
         if not one.nullable:
-            yield path, "is null, and null is not allowed"
+            yield Misfit(at, "null", "is null, and null is not allowed")
         return
-    wrong = list(_type_misfits(value, one.type, path, matches))
-    yield from wrong or _unmet(value, one, path, matches)
+    wrong = list(_type_misfits(value, one.type, at, matches))
+    yield from wrong or _unmet(value, one, at, matches)
 
 
 def misfit(value: Scalar, one: Field) -> str:
     """The first misfit of a value without values inside, as the end of a sentence; empty when it fits."""
-    return next((says for _, says in misfits(value, one)), "")
+    return next((found.says for found in misfits(value, one)), "")
 
 
 def record_misfits(value: Any, one: Object, matches: Matches | None = None) -> Iterator[Misfit]:
     """Why `value` is no record of the object."""
-    yield from _type_misfits(value, Struct(one.fields, one.is_open), "", matches)
+    yield from _type_misfits(value, Struct(one.fields, one.is_open), At(), matches)
 
 
-def _type_misfits(value: Any, one: Type, path: str, matches: Matches | None) -> Iterator[Misfit]:
+def _type_misfits(value: Any, one: Type, at: At, matches: Matches | None) -> Iterator[Misfit]:
     match one:
         case List(element=element) if isinstance(value, list):
             for index, item in enumerate(value):
-                yield from misfits(item, element, f"{path}[{index}]", matches)
+                yield from _misfits(item, element, at.item(index), matches)
         case Map(value=inner) if isinstance(value, dict):
             for key, item in value.items():
-                yield from misfits(item, inner, f"{path}{{{key}}}", matches)
+                yield from _misfits(item, inner, at.entry(key), matches)
         case Struct() if isinstance(value, dict):
-            yield from _struct(value, one, path, matches)
+            yield from _struct(value, one, at, matches)
         case Tensor() if isinstance(value, list):
-            yield from _tensor(value, one, path)
+            yield from _tensor(value, one, at)
         case List() | Map() | Struct() | Tensor():
-            yield path, f"is {_brief(value)}, which is no {one.kind}"
+            yield Misfit(at, "type", f"is {_brief(value)}, which is no {one.kind}")
         case _:
             if not _is_scalar_of(value, one):
-                yield path, f"is {_brief(value)}, which is no {described(one)}"
+                yield Misfit(at, "type", f"is {_brief(value)}, which is no {described(one)}")
 
 
 def _brief(value: Any) -> str:
@@ -108,31 +142,33 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _struct(value: dict[str, Any], one: Struct, path: str, matches: Matches | None) -> Iterator[Misfit]:
-    head = f"{path}." if path else ""
+def _struct(value: dict[str, Any], one: Struct, at: At, matches: Matches | None) -> Iterator[Misfit]:
     for field in one.fields:
         if field.name in value:
-            yield from misfits(value[field.name], field, f"{head}{field.name}", matches)
+            yield from _misfits(value[field.name], field, at.key(field.name), matches)
         elif field.required:
-            yield f"{head}{field.name}", "is missing"
+            yield Misfit(at.key(field.name), "missing", "is missing")
     if not one.is_open:
         known = {field.name for field in one.fields}
         for name in value:
             if name not in known:
-                yield f"{head}{name}", "is not listed, and the content is closed"
+                # the name is the sender's and may be anything, so all of them are alike
+                where = At(at.key(name).path, at.key(UNLISTED).field)
+                yield Misfit(where, "unlisted", "is not listed, and the content is closed")
 
 
-def _tensor(value: list[Any], one: Tensor, path: str) -> Iterator[Misfit]:
+def _tensor(value: list[Any], one: Tensor, at: At) -> Iterator[Misfit]:
     level: list[Any] = [value]
     for depth, wanted in enumerate(one.dims):
         lengths = {len(items) if isinstance(items, list) else -1 for items in level}
         if -1 in lengths or len(lengths) > 1 or (wanted != -1 and lengths - {wanted}):
-            yield path, f"does not have {wanted if wanted != -1 else 'one'} length in dimension {depth + 1}"
+            length = wanted if wanted != -1 else "one"
+            yield Misfit(at, "type", f"does not have {length} length in dimension {depth + 1}")
             return
         level = [item for items in level for item in items]
     for item in level:
         if item is None or not _is_scalar_of(item, one.element):
-            yield path, f"has {_brief(item)}, which is no {described(one.element)}"
+            yield Misfit(at, "type", f"has {_brief(item)}, which is no {described(one.element)}")
             return
 
 
@@ -278,29 +314,29 @@ def _length(text: str, unit_ns: int) -> int | None:
     return -count if count is not None and found[1] else count
 
 
-def _unmet(value: Any, one: Field, path: str, matches: Matches | None) -> Iterator[Misfit]:
+def _unmet(value: Any, one: Field, at: At, matches: Matches | None) -> Iterator[Misfit]:
     """What a value of the type breaks of the field's constraints."""
     if one.enum and identity(value) not in {identity(v) for v in one.enum}:
-        yield path, f"is {_brief(value)}, which the enum does not have ({shown(one.enum)})"
+        yield Misfit(at, "enum", f"is {_brief(value)}, which the enum does not have ({shown(one.enum)})")
     number = _number(value) if not isinstance(value, str) else counted(value, one.type)
     if number is not None:
         span = bounds(one)
         is_low = number < span.low or (span.is_low_open and number == span.low)
         if is_low or number > span.high or (span.is_high_open and number == span.high):
-            yield path, f"is {_brief(value)}, not within {span}"
+            yield Misfit(at, "range", f"is {_brief(value)}, not within {span}")
         if one.multiple_of and (Fraction(number) / Fraction(str(one.multiple_of))).denominator != 1:
-            yield path, f"is {_brief(value)}, no multiple of {one.multiple_of:.15g}"
+            yield Misfit(at, "range", f"is {_brief(value)}, no multiple of {one.multiple_of:.15g}")
     if isinstance(value, str):
-        yield from _text(value, one, path, matches)
+        yield from _text(value, one, at, matches)
     if isinstance(value, list):
         if not (one.min_items or 0) <= len(value) <= (len(value) if one.max_items is None else one.max_items):
-            yield path, f"has {len(value)} items"
+            yield Misfit(at, "range", f"has {len(value)} items")
         if one.has_unique_items and len({canonical(item) for item in value}) < len(value):
-            yield path, "has an item twice"
+            yield Misfit(at, "range", "has an item twice")
 
 
-def _text(value: str, one: Field, path: str, matches: Matches | None) -> Iterator[Misfit]:
+def _text(value: str, one: Field, at: At, matches: Matches | None) -> Iterator[Misfit]:
     if not (one.min_length or 0) <= len(value) <= (len(value) if one.max_length is None else one.max_length):
-        yield path, f"is {len(value)} characters long"
+        yield Misfit(at, "range", f"is {len(value)} characters long")
     if one.pattern and matches and not matches(one.pattern, value):
-        yield path, f"does not match {one.pattern!r}"
+        yield Misfit(at, "pattern", f"does not match {one.pattern!r}")
