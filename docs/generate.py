@@ -91,6 +91,17 @@ def _kinds() -> Iterator[str]:
             for name, body in schema.get("properties", {}).items()
         ]
         yield "\n".join(rows)
+        if kind == "Lens":
+            yield from _lens_ops(schema["$defs"]["op"]["properties"])
+
+
+def _lens_ops(ops: dict[str, Any]) -> Iterator[str]:
+    yield "The ops; what stands in brackets may be left out."
+    rows = ["| op | with | what it does |", "|---|---|---|"]
+    for name, body in ops.items():
+        keys = (key if key in body["required"] else f"[{key}]" for key in body["properties"])
+        rows.append(f"| `{name}` | {', '.join(f'`{key}`' for key in keys)} | {_cell(body)} |")
+    yield "\n".join(rows)
 
 
 def _routes() -> Iterator[str]:

@@ -31,6 +31,8 @@ from interlock.kernel.errors import Unavailable
 
 TOKEN_FILE = "token"
 API_FILE = "api"
+REGISTRY_PATH = "/registry"
+"""Below the control plane's address: what `interlock contract serve` answers alone."""
 
 
 class PortTaken(Unavailable):
@@ -63,8 +65,9 @@ class ControlPlane:
         )
         self._loop = Loop(self.context, report)
         self._stop = threading.Event()
-        config = uvicorn.Config(build_app(self.context), log_level="warning", access_log=False, lifespan="off")
-        self._server = uvicorn.Server(config)
+        app = build_app(self.context)
+        app.mount(REGISTRY_PATH, build_registry(Registry(self.context.store, self.context.clock)))
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
 
     def prepare(self) -> None:
         """Bring what serves in line with the declarations, keep the operator's token, start the proxy."""

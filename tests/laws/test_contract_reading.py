@@ -12,7 +12,22 @@ from hypothesis import strategies as st
 from interlock.domain.schemas.compatibility import reads, widens
 from interlock.domain.schemas.describe import described, type_named
 from interlock.domain.schemas.diff import differences
-from interlock.domain.schemas.field import Field, List, Map, Struct, Type
+from interlock.domain.schemas.field import (
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    STRING,
+    TIMESTAMP,
+    Field,
+    Float,
+    Int,
+    Json,
+    List,
+    Map,
+    Struct,
+    Type,
+)
+from interlock.domain.schemas.quick import surely
 from interlock.domain.schemas.representation import contract_digest
 from interlock.domain.schemas.values import misfits, record_misfits
 from support.contracts import (
@@ -108,6 +123,67 @@ def test_no_value_refutes_a_compatible_verdict(seed: int) -> None:
                 seen = as_read(value, reader.fields)
                 broken = list(record_misfits(seen, reader.record, matched))
                 assert not broken, (writer, reader, value, broken)
+
+
+EDGES: tuple[Any, ...] = (
+    None,
+    True,
+    "",
+    "x",
+    0,
+    -1,
+    0.5,
+    2**53,
+    2**53 + 1,
+    1e23,
+    10**23 - 1,
+    2**64,
+    10**400,
+    float("inf"),
+    [],
+    {},
+)
+
+
+@given(seeds)
+@settings(max_examples=50, deadline=None)
+def test_a_quick_yes_is_no_misfit(seed: int) -> None:
+    """For values of the field, of an edit of it, and at the edges of types."""
+    chance = random.Random(seed)
+    for _ in range(20):
+        one = field(chance, "x")
+        is_fine = surely(one)
+        values = [value for kind in (one, edited(chance, one)) for value in sampled(chance, kind.type)]
+        for value in (*values, *EDGES):
+            assert not is_fine(value) or not list(misfits(value, one)), (one, value)
+
+
+def test_plain_good_values_are_known_at_sight() -> None:
+    """So that answers which keep their contract cost little to look at."""
+    kinds: tuple[Type, ...] = (
+        STRING,
+        BOOLEAN,
+        INTEGER,
+        Int(32),
+        NUMBER,
+        Float(),
+        Json(),
+        Map(Field("v", STRING)),
+        TIMESTAMP,
+    )
+    inner = Struct((*(Field(f"f{i}", kind) for i, kind in enumerate(kinds)), Field("o", STRING, required=False)))
+    record = {
+        "f0": "x",
+        "f1": False,
+        "f2": 3,
+        "f3": 3,
+        "f4": 0.5,
+        "f5": 1,
+        "f6": [{}],
+        "f7": {"k": "v"},
+        "f8": "2026-05-01T08:00:00Z",
+    }
+    assert surely(Field("x", List(Field("e", inner))))([record, {**record, "o": "y"}])
 
 
 @given(seeds)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from interlock.adapters.batch.expressions import Engine, lacks, prepare_sqlite, with_columns
+from interlock.adapters.schemas.compute import Engine, lacks, with_columns
+from interlock.adapters.schemas.sqlite import prepare_sqlite
 from interlock.domain.lenses.expressions.evaluate import evaluator
 from interlock.domain.lenses.expressions.nodes import Bool, Date, Expr
 from support.expressions import random_expression, random_rows

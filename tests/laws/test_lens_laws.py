@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from interlock.domain.lenses.apply import Rejected, apply
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.loss import counted, loss
-from interlock.domain.lenses.ops import Add, Cast, Map, Program, Rename, Unit
+from interlock.domain.lenses.ops import Add, Cast, Each, Inside, Map, Op, Program, Rename, Unit
 from interlock.domain.lenses.path import lens_path
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.schemas.contract import record
@@ -100,13 +100,31 @@ def outcome(program: Program, record: dict[str, Any]) -> Any:
         return rejected
 
 
+def _plain(program: Program) -> Program:
+    """Without fallbacks and offsets, in objects and lists too."""
+    return tuple(map(_plain_op, program))
+
+
+def _plain_op(op: Op) -> Op:
+    match op:
+        case Map(field, pairs):
+            return Map(field, pairs)
+        case Unit(field, numerator, denominator):
+            return Unit(field, numerator, denominator)
+        case Inside(field, ops):
+            return Inside(field, _plain(ops))
+        case Each(field, ops):
+            return Each(field, _plain(ops))
+        case _:
+            return op
+
+
 @settings(max_examples=200, deadline=None)
 @given(cases())
 def test_turned_around_twice_a_program_does_what_it_did(case: tuple[Program, dict[str, Any]]) -> None:
     """reverse(reverse(p)) agrees with p, fallbacks aside; offsets may differ in their last bit."""
     program, record = case
-    plain = tuple(Map(op.field, op.pairs) if isinstance(op, Map) else op for op in program)
-    plain = tuple(Unit(op.field, op.numerator, op.denominator) if isinstance(op, Unit) else op for op in plain)
+    plain = _plain(program)
     again, once = outcome(reversed_ops(reversed_ops(plain)), record), outcome(plain, record)
     if isinstance(once, Rejected):
         assert isinstance(again, Rejected)

@@ -83,7 +83,11 @@ def test_damaged_bodies_are_read_or_refused_alike(text: str, at: int, cut: int, 
 
 MUTANTS = {
     "ties round up": ("low % 2 == 1", "true"),
-    "big integers are taken": ("x <= -9007199254740992 or x >= 9007199254740992", "false"),
+    "big integers are taken": ("x <= -9007199254740992 or x >= 9007199254740992 then reject", "false then reject"),
+    "an empty list has no head": ("elements(r.values[k])[1] or 'null'", "elements(r.values[k])[1] or '0'"),
+    "a nested name is told alone": ("gsub(around .. field,", "gsub(field,"),
+    "null in a list is refused": ("if raw ~= 'null' and not is_object(raw) then", "if not is_object(raw) then"),
+    "what is nested stays": ("r.values[k], r.at[name] = false, nil\n  return value", "return value"),
     "escapes are not read": ("named['\"' .. meaning(raw)]", "named[sub(raw, 1, -2)]"),
     "null is mapped": ("if not found and raw == 'null' then return end", ""),
     "digits are cut": ("'%.17g'", "'%.15g'"),

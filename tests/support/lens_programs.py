@@ -11,7 +11,25 @@ from lupa.luajit21 import LuaRuntime
 
 from interlock.adapters.envoy.lens_lua import RUNTIME, translator
 from interlock.domain.lenses.apply import CASTS
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Program, Rename, Unit
+from interlock.domain.lenses.ops import (
+    Add,
+    Blank,
+    Cast,
+    Drop,
+    Each,
+    Fill,
+    Head,
+    Inside,
+    Map,
+    Nest,
+    Op,
+    Program,
+    Recombine,
+    Rename,
+    Unit,
+    Unnest,
+    Wrap,
+)
 
 NAMES = ("a", "b", "c", 'dép"\\ay', "\U0001f6eb", "]] --")
 
@@ -62,14 +80,35 @@ maps = st.builds(
     st.one_of(st.just(()), st.tuples(scalars)),
 )
 casts = st.builds(lambda name, pair: Cast(name, *pair), names, st.sampled_from(sorted(CASTS)))
-ops = st.one_of(
+several = st.lists(names, min_size=1, max_size=3, unique=True).map(tuple)
+sentinels = scalars.filter(lambda v: v is not None and not (isinstance(v, int | float) and abs(v) >= 2**53))
+on_scalars = st.one_of(
     st.builds(Rename, names, names),
     st.builds(Add, names, scalars),
     st.builds(Drop, names, scalars),
     casts,
     units,
     maps,
+    st.builds(Fill, names, sentinels),
+    st.builds(Blank, names, sentinels),
 )
+on_shapes = st.one_of(
+    st.builds(Nest, several, names),
+    st.builds(Unnest, several, names),
+    st.builds(Wrap, names),
+    st.builds(Head, names),
+)
+ops: st.SearchStrategy[Op] = st.recursive(
+    on_scalars | on_shapes,
+    lambda inner: st.builds(
+        lambda kind, name, ops: kind(name, ops),
+        st.sampled_from((Inside, Each)),
+        names,
+        st.lists(inner, min_size=1, max_size=2).map(tuple),
+    ),
+    max_leaves=3,
+)
+"""Every op that the proxy can run."""
 programs = st.lists(ops, min_size=1, max_size=4).map(tuple)
 
 
@@ -78,10 +117,23 @@ def records_for(draw: st.DrawFn, program: Program) -> dict[str, Any]:
     """A record that gives the ops of `program` something to do: mostly values that they are meant for."""
     record = draw(st.dictionaries(st.text(max_size=3), nested, max_size=1))
     for op in program:
-        name = op.source if isinstance(op, Rename) else op.field
-        if draw(st.integers(0, 4)):
-            record[name] = draw(apt_values(op) if draw(st.integers(0, 4)) else scalars | nested)
+        for name in read_by(op):
+            if draw(st.integers(0, 4)):
+                record[name] = draw(apt_values(op) if draw(st.integers(0, 4)) else scalars | nested)
     return record
+
+
+def read_by(op: Op) -> tuple[str, ...]:
+    """The fields that the op looks at."""
+    match op:
+        case Rename(source) | Unnest(_, source):
+            return (source,)
+        case Nest(fields):
+            return fields
+        case Recombine(whole):
+            return tuple(one.field for one in whole)
+        case _:
+            return (op.field,)
 
 
 def apt_values(op: Op) -> st.SearchStrategy[Any]:
@@ -97,6 +149,16 @@ def apt_values(op: Op) -> st.SearchStrategy[Any]:
             return st.booleans()
         case Cast():
             return numbers
+        case Fill(_, value) | Blank(_, value):
+            return st.sampled_from((None, value)) | scalars
+        case Unnest(fields):
+            return st.none() | st.dictionaries(st.sampled_from(fields), scalars, max_size=3)
+        case Head():
+            return st.lists(nested, max_size=3)
+        case Inside(_, ops):
+            return records_for(ops)
+        case Each(_, ops):
+            return st.lists(st.none() | records_for(ops), max_size=3)
         case _:
             return scalars
 

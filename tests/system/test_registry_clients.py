@@ -35,6 +35,7 @@ from interlock.adapters.registry_api.speaker import token_holder
 from interlock.engine.registry import Registry
 from interlock.engine.tokens import OPERATOR, keep_token
 from support.echo import free_port
+from support.journey import journey
 from support.registry import ask, opened, served
 
 ORDER_1 = '{"type":"record","name":"Order","fields":[{"name":"id","type":"long"}]}'
@@ -259,3 +260,25 @@ def test_the_command_serves_and_ends_in_order(
     assert started.wait(20) == 0
     with opened(f"sqlite:///{tmp_path}/.interlock/state.db") as kept, served(kept) as again:
         assert fresh(again).get_versions("orders-value") == [1]
+
+
+def test_the_control_plane_answers_registry_clients_too(tmp_path: Path, fresh: Fresh) -> None:
+    """`interlock up` has the registry below its address: one store, one audit trail, the same tokens."""
+    with journey(tmp_path) as system:
+        system.up()
+        url = f"http://127.0.0.1:{system.ports['api']}/registry"
+        operator = (tmp_path / ".interlock" / "token").read_text().strip()
+        personal = system.json("token", "new", "ana")["token"]
+        client = fresh(url, **{"basic.auth.user.info": f"ben:{operator}"})
+        number = client.register_schema("shop/orders-value", Schema(ORDER_1, "AVRO"))
+        ana = fresh(url, **{"basic.auth.user.info": f"ana:{personal}"})
+        assert ana.get_latest_version("shop/orders-value").schema_id == number
+        assert ask(f"{url}/subjects", Authorization=f"Bearer {personal}").json == ["shop/orders-value"]
+        for refused in (fresh(url), fresh(url, **{"basic.auth.user.info": "ana:guessed"})):
+            with pytest.raises(SchemaRegistryError) as told:
+                refused.get_subjects()
+            assert told.value.http_status_code == 401
+        with pytest.raises(SchemaRegistryError, match="incompatible"):
+            ana.register_schema("shop/orders-value", Schema(ORDER_BROKEN, "AVRO"))
+        entries = system.json("audit", "log")
+        assert ("ben", "shop/orders-value") in {(e["actor"], e["subject"].partition(":")[2]) for e in entries}

@@ -97,9 +97,10 @@ def _print_plan(view: dict[str, Any]) -> None:
         head("Reaches")
         for r in view["reaches"]:
             click.echo(f"  {r['asset']} (owner {r['owner'] or 'nobody'}): {r['says']}")
-    if view["waves"]:
-        head("Order (wave after wave)")
-        for number, wave in enumerate(view["waves"], start=1):
+    for key, title in (("waves", "Order (wave after wave)"), ("waves_back", "Order of going back")):
+        if view[key]:
+            head(title)
+        for number, wave in enumerate(view[key], start=1):
             click.echo(f"  {number}. {', '.join(wave)}")
     if view["findings"]:
         head("Findings")

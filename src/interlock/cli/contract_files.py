@@ -55,6 +55,7 @@ def earlier(workspace: Path, given: str, newer: Contract) -> list[Opened]:
 
 def read_file(path: Path, form: str = "", name: str = "", version_: str = "") -> Opened:
     """The contract of a file, and what could not be read."""
+    from interlock.domain.lenses.rows import row_findings
     from interlock.domain.schemas.formats.form import import_as
     from interlock.domain.schemas.formats.notes import name_of
 
@@ -67,7 +68,8 @@ def read_file(path: Path, form: str = "", name: str = "", version_: str = "") ->
         return _odcs(path, content)
     otherwise = name_of(path.name.split(".")[0]) or "schema"
     read = import_as(format_named(form), content, str(path), name, version_, otherwise)
-    return Opened(read.contract, form, content.decode("utf-8-sig") if form in _NATIVE else "", read.findings)
+    text = content.decode("utf-8-sig") if form in _NATIVE else ""
+    return Opened(read.contract, form, text, (*read.findings, *row_findings(read.contract)))
 
 
 def format_named(form: str, dialect: str = "") -> Format:
@@ -122,6 +124,7 @@ def _of_json(document: Any) -> str:
 def _odcs(path: Path, content: bytes) -> Opened:
     from interlock.adapters.workspace.kinds import KINDS
     from interlock.adapters.workspace.located_yaml import read_documents
+    from interlock.domain.lenses.rows import row_findings
     from interlock.domain.schemas.fault import SchemaUnreadable
     from interlock.domain.schemas.odcs import from_odcs
 
@@ -135,7 +138,7 @@ def _odcs(path: Path, content: bytes) -> Opened:
     if not isinstance(document, dict):
         raise SchemaUnreadable("the document is no mapping", remedy="Write `kind: DataContract`.", where=str(path))
     contract, found = from_odcs(document, documents[0].locate)
-    return Opened(contract, "odcs", "", (*findings, *found))
+    return Opened(contract, "odcs", "", (*findings, *found, *row_findings(contract, documents[0].locate)))
 
 
 def rendered(
@@ -167,9 +170,19 @@ def _as_yaml(contract: Contract) -> bytes:
 
 
 def write_contract(workspace: Path, contract: Contract) -> Path:
-    """Write the contract into the workspace, as a new file, whole or not at all. DeclarationExists."""
+    """Write the contract into the workspace, as a new file, whole or not at all. DeclarationExists; TooLarge for
+    what the workspace would not read again.
+    """
     from interlock.adapters.workspace.loader import write_once
+    from interlock.adapters.workspace.located_yaml import MAX_BYTES
+    from interlock.domain.schemas.nesting import TooLarge
 
     path = workspace / "contracts" / f"{contract.name}-{contract.version}.odcs.yaml"
-    write_once(path, _as_yaml(contract).decode())
+    content = _as_yaml(contract)
+    if len(content) > MAX_BYTES:
+        says = (
+            f"{contract.name}@{contract.version} takes {len(content):,} bytes; declarations may have {MAX_BYTES:,}"
+        )
+        raise TooLarge(says, remedy="Split it into several contracts.")
+    write_once(path, content.decode())
     return path

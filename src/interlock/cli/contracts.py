@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -208,12 +208,12 @@ def contract_diff(obj: dict[str, Any], a: str, b: str, output: str) -> None:
 @click.option(
     "--policy",
     type=click.Choice(["lenient", "strict"]),
-    default="lenient",
-    help="Strict counts what open content allows as written.",
+    help="Strict counts what open content allows as written. Usually so between two Avro, JSON Schema or Protobuf "
+    "documents, as in the registry; lenient between contracts, as in plans.",
 )
 @output_option
 @click.pass_obj
-def contract_check(obj: dict[str, Any], a: str, b: str, mode: str, policy: str, output: str) -> None:
+def contract_check(obj: dict[str, Any], a: str, b: str, mode: str, policy: str | None, output: str) -> None:
     """Whether B goes together with A, which came before; A without a version is its whole history.
 
     Exit code 0: it does; 3: it does not, with every reason.
@@ -223,7 +223,7 @@ def contract_check(obj: dict[str, Any], a: str, b: str, mode: str, policy: str, 
     from interlock.engine.contracts import judged
 
     newer = opened(obj["workspace"], b)
-    chosen: Policy = "strict" if policy == "strict" else "lenient"
+    chosen = cast("Policy | None", policy)
     document = judged(earlier(obj["workspace"], a, newer.contract), newer, Mode(mode.upper()), chosen)
     show(output, document, lambda: _print_verdict(document))
     if not document["is_compatible"]:
@@ -311,7 +311,9 @@ def _print_findings(findings: tuple[Finding, ...], is_aside: bool = False) -> No
 
 @contract.command("infer")
 @click.argument("data")
-@click.option("--database", default="", metavar="URL", help="DATA is a table there: duckdb://, postgresql://, ...")
+@click.option(
+    "--database", default="", metavar="URL", help="DATA is a table there: duckdb://, postgresql://, sqlite:///, ..."
+)
 @click.option("--name", default="", help="Of the contract (the file's or table's).")
 @click.option("--contract-version", "version", default="1", help="Of the contract (1).")
 @click.option("--rows", default=100_000, type=click.IntRange(1), help="How many rows to look at.")

@@ -22,7 +22,16 @@ def data() -> None:
 @click.argument("table", metavar="TABLE_OR_FILE")
 @click.option("--contract", "given", required=True, metavar="A", help="A file, or NAME@VERSION of the workspace.")
 @click.option("--object", "wanted", default="", help="Which object of the contract (default: the first).")
-@click.option("--database", default="", metavar="URL", help="Where TABLE is: duckdb://, postgresql://, ...")
+@click.option(
+    "--database", default="", metavar="URL", help="Where TABLE is: duckdb://, postgresql://, sqlite:///, ..."
+)
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    metavar="OBJECT=TABLE_OR_FILE",
+    help="Where another object is that this one refers to.",
+)
 @click.option("--examples", default=3, type=click.IntRange(0, 100), help="Rows to show of what is broken (3).")
 @click.option("--post", is_flag=True, help="Give the result to the control plane.")
 @click.option("--evidence", type=click.Path(path_type=Path, dir_okay=False), help="Write the result into FILE.")
@@ -34,6 +43,7 @@ def data_validate(
     given: str,
     wanted: str,
     database: str,
+    others: tuple[str, ...],
     examples: int,
     evidence: Path | None,
     post: bool,
@@ -53,8 +63,16 @@ def data_validate(
     contract = opened(obj["workspace"], given).contract
     one = _object(contract, wanted)
     with opened_table(table, database) as held:
-        result = validated(held, contract, one, table, examples, SystemClock().now())
+        result = validated(held, contract, one, table, examples, SystemClock().now(), _places(others))
     conclude(obj, [result], evidence, post, output)
+
+
+def _places(given: tuple[str, ...]) -> dict[str, str]:
+    """Object -> where it is."""
+    pairs = [one.partition("=") for one in given]
+    if wrong := [one for one, (name, _, place) in zip(given, pairs, strict=True) if not name or not place]:
+        raise click.BadParameter(f"{wrong[0]!r} is not OBJECT=TABLE_OR_FILE", param_hint="--with")
+    return {name: place for name, _, place in pairs}
 
 
 def _object(contract: Contract, wanted: str) -> Object:

@@ -47,7 +47,7 @@ def up(obj: dict[str, Any], /, keep_envoy: bool, output: str, **given: str | Non
     """Start the control plane and a supervised Envoy; runs until interrupted."""
     from interlock.adapters.workspace.loader import WorkspaceFiles
     from interlock.config import settings
-    from interlock.wiring import ControlPlane
+    from interlock.wiring import REGISTRY_PATH, ControlPlane
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, in order
     workspace = obj["workspace"].resolve()
@@ -59,11 +59,13 @@ def up(obj: dict[str, Any], /, keep_envoy: bool, output: str, **given: str | Non
             name: f"http://{host}:{port}"
             for name, (host, port) in {"api": chosen.api, "edge": chosen.edge, "inner": chosen.inner}.items()
         }
+        ready["registry"] = ready["api"] + REGISTRY_PATH
         if output == "json":
             click.echo(json.dumps({"ready": ready}))
         else:
             click.echo(f"ready: edge {ready['edge']}/SERVICE/, inner {ready['inner']}/SERVICE/")
             click.echo(f"       control plane {ready['api']} (token in {chosen.state_dir / 'token'})")
+            click.echo(f"       schema registry {ready['registry']}")
         plane.serve()
     except KeyboardInterrupt:
         pass

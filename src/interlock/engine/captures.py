@@ -30,11 +30,13 @@ from interlock.domain.checks.shape import (
     names_release,
     shape_of,
 )
-from interlock.domain.checks.violations import CONTRACT, ViolationCounts, count_violations
+from interlock.domain.checks.violations import CONTRACT, ViolationCounts, count_violations, violations_of
 from interlock.domain.gates.gate import Gate
+from interlock.domain.lenses.rows import row_tests
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.stages import Shadow
 from interlock.domain.schemas.contract import Contract
+from interlock.domain.schemas.nesting import MAX_DEPTH
 from interlock.engine.codec import dump, load
 from interlock.engine.ports import Answer, BadAnswer, Captured, Counters, ShadowPair, Transaction
 from interlock.engine.records import Rollout
@@ -165,7 +167,7 @@ def _with_contract(
             (rollout.candidate, _bodies(promise.service, rollout.candidate, pairs, answers, is_candidate=True)),
             (rollout.baseline, _bodies(promise.service, rollout.baseline, pairs, answers, is_candidate=False)),
         ):
-            counts = count_violations(bodies, promise.contract)
+            counts = count_violations(bodies, promise.contract, row_tests(promise.contract.record))
             if counts.answers:
                 key = f"{promise.service}|{release}"
                 kept, failed = contract.get(key, (0, 0))
@@ -189,16 +191,16 @@ def _succeeded(pair: ShadowPair) -> bool:
 
 def _with_pairs(caught: Caught, plan: Plan, pairs: Sequence[ShadowPair]) -> Caught:
     """Losses of both answers to one request: whether it failed, and whether it broke its contract."""
-    promises = {p.service: p.contract for p in plan.answers.promises}
+    violations = {p.service: violations_of(p.contract, row_tests(p.contract.record)) for p in plan.answers.promises}
     scored = {service: dict(found) for service, found in caught.pairs.items()}
     for pair in pairs:
         if pair.is_twin:
             continue
         of_service = scored.setdefault(pair.service, {})
         losses = {FAILURE: (float(pair.candidate_status >= 500), float(pair.baseline_status >= 500))}
-        if pair.service in promises and _succeeded(pair):
-            bodies = (pair.candidate_body, pair.baseline_body)
-            broke = [float(count_violations([body], promises[pair.service]).broken) for body in bodies]
+        if (broken := violations.get(pair.service)) and _succeeded(pair):
+            both = (pair.candidate_body, pair.baseline_body)
+            broke = [float(bool(broken(read_answer(body)))) for body in both]
             losses[CONTRACT] = (broke[0], broke[1])
         for outcome, (candidate, baseline) in losses.items():
             of_service[outcome] = _one_more(of_service.get(outcome, {}), pair_bin(candidate, baseline, 1.0))
@@ -288,12 +290,17 @@ def _learned(spread: Spread, records: Sequence[Any], contract: Contract | None) 
     return replace(counted, learning=(), layout=layout)
 
 
-def _trimmed(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value[:LONGEST_TEXT] if isinstance(value, str) else value
-        for name, value in record.items()
-        if isinstance(value, str | int | float | bool | None)
-    }
+def _trimmed(record: Mapping[str, Any], depth: int = MAX_DEPTH) -> dict[str, Any]:
+    """What a layout is learned from: scalars, also those inside objects; no lists."""
+    out: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, str):
+            out[name] = value[:LONGEST_TEXT]
+        elif isinstance(value, int | float | bool | None):
+            out[name] = value
+        elif isinstance(value, dict) and depth > 1:
+            out[name] = _trimmed(value, depth - 1)
+    return out
 
 
 def _looked(spread: Spread, tolerated: float) -> Spread:

@@ -2,7 +2,9 @@
 
 Contracts come as `Opened`: the representation, and the document that it was read from. Two documents of the same
 native language (Avro, JSON Schema, Protobuf) are judged by that language's own rules, which see what a contract
-does not hold; all others by the representation.
+does not hold; all others by the representation. So is the policy, unless one is asked for: strict in a native
+language, as the registry is, and lenient between contracts, as plans are. A question has one answer wherever it is
+asked.
 """
 
 from __future__ import annotations
@@ -113,34 +115,53 @@ def compared(older: Opened, newer: Opened) -> dict[str, Any]:
     }
 
 
-def judged(earlier: Sequence[Opened], newer: Opened, mode: Mode, policy: Policy = "lenient") -> dict[str, Any]:
-    """Whether `newer` goes together with those before it (oldest first), with each reason why not."""
+def judged(earlier: Sequence[Opened], newer: Opened, mode: Mode, policy: Policy | None = None) -> dict[str, Any]:
+    """Whether `newer` goes together with those before it (oldest first), with each reason why not. Only blocking
+    reasons decide. policy: None for the usual one.
+    """
     answers = list(comparisons(mode, earlier, newer, lambda r, w: _reasons(r, w, policy)))
-    told = [_told(answer, earlier[answer.index]) for answer in answers]
+    told = [_told(answer, earlier[answer.index], newer, policy) for answer in answers]
     return {
         "newer": newer.title,
         "mode": str(mode),
-        "policy": policy,
         "is_compatible": all(one["holds"] for one in told),
         "comparisons": told,
     }
 
 
-def _told(answer: Comparison[Told], earlier: Opened) -> dict[str, Any]:
+def _told(answer: Comparison[Told], earlier: Opened, newer: Opened, policy: Policy | None) -> dict[str, Any]:
     reasons = [
         {"code": r.code, "path": r.path, "is_blocking": r.is_blocking, "says": r.says, "remedy": r.remedy}
         for r in answer.reasons
     ]
     holds = not any(r.is_blocking for r in answer.reasons)
-    return {"earlier": earlier.title, "direction": str(answer.direction), "holds": holds, "reasons": reasons}
+    return {
+        "earlier": earlier.title,
+        "direction": str(answer.direction),
+        "policy": policy or _usual(_language(earlier, newer)),
+        "holds": holds,
+        "reasons": reasons,
+    }
 
 
-def _reasons(reader: Opened, writer: Opened, policy: Policy) -> tuple[Told, ...]:
+def _usual(language: SchemaType | None) -> Policy:
+    return "lenient" if language is None else "strict"
+
+
+def _language(reader: Opened, writer: Opened) -> SchemaType | None:
+    """The native language of both, if it is one."""
     language = _LANGUAGES.get(reader.form)
-    if language is not None and _LANGUAGES.get(writer.form) is language and reader.text and writer.text:
-        read = [languages.read(language, one.text, ()) for one in (reader, writer)]
-        return languages.reads(read[0], read[1], is_lenient=policy == "lenient")
-    return reads(reader.contract, writer.contract, policy=policy).reasons
+    is_shared = _LANGUAGES.get(writer.form) is language and reader.text and writer.text
+    return language if is_shared else None
+
+
+def _reasons(reader: Opened, writer: Opened, policy: Policy | None) -> tuple[Told, ...]:
+    language = _language(reader, writer)
+    asked = policy or _usual(language)
+    if language is None:
+        return reads(reader.contract, writer.contract, policy=asked).reasons
+    read = [languages.read(language, one.text, ()) for one in (reader, writer)]
+    return languages.reads(read[0], read[1], is_lenient=asked == "lenient")
 
 
 def is_kept(contracts: Sequence[Contract], new: Contract) -> bool:

@@ -50,6 +50,7 @@ def plan_view(planned: Planned) -> dict[str, Any]:
         "losses": plain(plan.losses),
         "reaches": plain(plan.reaches),
         "waves": plain(plan.waves),
+        "waves_back": plain(plan.waves_back),
         "contents": plain(plan.contents),
         "window": plain(plan.window),
         "findings": plain(planned.findings),

@@ -87,6 +87,33 @@ def test_two_documents_of_a_language_are_judged_by_its_rules(shop: Path) -> None
     assert [r["code"] for r in refused["comparisons"][0]["reasons"]] == ["READER_FIELD_MISSING_DEFAULT_VALUE"]
 
 
+def test_the_policy_follows_from_what_is_compared(shop: Path) -> None:
+    """Strict between JSON Schemas, as in the registry; lenient between contracts, as in plans; else as asked."""
+    one: dict[str, Any] = {"title": "t", "type": "object", "properties": {"a": {"type": "string"}}}
+    two = {**one, "properties": {**one["properties"], "b": {"type": "string"}}}
+    older, newer = written(shop / "older.json", one), written(shop / "newer.json", two)
+    (refused,) = told(shop, "contract", "check", older, newer, exit_code=3)["comparisons"]
+    assert refused["policy"] == "strict"
+    (noted,) = told(shop, "contract", "check", older, newer, "--policy", "lenient")["comparisons"]
+    assert noted["reasons"], "what the lenient policy lets pass is told, and decides nothing"
+    assert not any(reason["is_blocking"] for reason in noted["reasons"])
+    for version, file in (("1", older), ("2", newer)):
+        told(shop, "contract", "add", file, "--name", "t", "--contract-version", version)
+    (lenient,) = told(shop, "contract", "check", "t@1", "t@2")["comparisons"]
+    assert (lenient["policy"], lenient["holds"]) == ("lenient", True)
+    told(shop, "contract", "check", "t@1", "t@2", "--policy", "strict", exit_code=3)
+
+
+def test_what_the_workspace_could_not_read_again_is_not_added(shop: Path) -> None:
+    """A contract whose document would be too large is refused, and nothing is written."""
+    fields = [{"name": f"{'f' * 60}{i}", "type": "long"} for i in range(9_000)]
+    file = written(shop / "wide.avsc", {"type": "record", "name": "wide", "fields": fields})
+    refused = run(shop, "contract", "add", file)
+    assert isinstance(refused.exception, InterlockError)
+    assert refused.exception.code == "contract.too_large"
+    assert not (shop / "contracts" / "wide-1.odcs.yaml").exists()
+
+
 SUFFIXES = {"odcs": "yaml", "avro": "avsc", "protobuf": "proto", "ddl": "sql", "arrow": "arrow"}
 OTHERS = ("json-schema", "json-schema-7", "mlflow", "oip", "pandera")
 

@@ -13,8 +13,27 @@ from interlock.domain.catalog.service import ServiceSpec, ServiceVersion, Versio
 from interlock.domain.changes.request import Change, GateSpec, Move, Role, ShadowStep, Steps, Window
 from interlock.domain.changes.workspace import Person
 from interlock.domain.checks.evidence import ArmCounts, Block, ServiceCounts
+from interlock.domain.lenses.expressions.nodes import FLOAT, TEXT, Column, Constant
+from interlock.domain.lenses.expressions.typing import call
 from interlock.domain.lenses.lens import Lens
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Rename, Unit
+from interlock.domain.lenses.ops import (
+    Add,
+    Blank,
+    Cast,
+    Computed,
+    Drop,
+    Each,
+    Fill,
+    Head,
+    Inside,
+    Map,
+    Nest,
+    Recombine,
+    Rename,
+    Unit,
+    Unnest,
+    Wrap,
+)
 from interlock.domain.releases.release import Deployment, Release, Replay
 from interlock.domain.releases.route_table import Shadow, Split, route_table
 from interlock.domain.schemas.contract import record
@@ -34,6 +53,13 @@ PROGRAM = (
     Cast("h", "integer", "string"),
     Unit("i", 60, offset=-273.15, integer=True),
     Map("j", (("x", 1), (None, False), (2.5, "2.5")), (None,)),
+    Add("k", value=call("mul", Column("x", FLOAT), Constant(2.0, FLOAT))),
+    Recombine(
+        (Computed("l", Column("m", TEXT)),), (Computed("m", call("upper", Column("l", TEXT)), is_needed=True),)
+    ),
+    Nest(("n", "o"), "p"),
+    Inside("p", (Each("n", (Fill("q", 0), Blank("r", "N/A"), Wrap("s"))), Head("o"))),
+    Unnest(("n", "o"), "p"),
 )
 BASELINE = Release((Deployment("delay", "1", ("h:1", "h:2"), edge=True, replay=Replay(True, ("/p",))),))
 CANDIDATE = Release(

@@ -1,9 +1,9 @@
 """Lens programs as Lua for Envoy's Lua filter (LuaJIT), in step with `domain.lenses.apply` on every record.
 
-The runtime reads only the top level of a record into parts; each value stays the text that it was. What no op
-touches therefore leaves byte for byte as it came: big integers, decimals, escapes, the order of keys. The
-whole body is checked: it must be one JSON object or an array of objects, without a key that is named twice,
-at most MAX_DEPTH deep and with nothing after it. Bytes are not checked to be UTF-8.
+The runtime reads a record into parts, and an object or a list in it only where an op goes there; each value stays
+the text that it was. What no op touches therefore leaves byte for byte as it came: big integers, decimals, escapes,
+the order of keys. The whole body is checked: it must be one JSON object or an array of objects, without a key that
+is named twice, at most MAX_DEPTH deep and with nothing after it. Bytes are not checked to be UTF-8.
 
 A reason that begins with `not JSON` means that the body could not be read; any other, that it was rejected.
 Reasons are short ASCII and never hold a value. Literals are escaped byte by byte, so that no name or
@@ -19,19 +19,42 @@ import re
 from typing import Any, assert_never
 
 from interlock.domain.lenses.apply import CASTS, EXACT_LIMIT, MAX_DEPTH, TEXT_DIGITS
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Program, Rename, Scalar, Unit
+from interlock.domain.lenses.inline import lua_lacks
+from interlock.domain.lenses.ops import (
+    Add,
+    Blank,
+    Cast,
+    Drop,
+    Each,
+    Fill,
+    Head,
+    Inside,
+    Map,
+    Nest,
+    Op,
+    Program,
+    Recombine,
+    Rename,
+    Scalar,
+    Unit,
+    Unnest,
+    Wrap,
+)
 from interlock.domain.schemas.scalars import identity
+from interlock.kernel.errors import Invalid
 
 _RUNTIME = r"""
 local interlock_lens = {}
 do
 local byte, char, find, sub, gsub = string.byte, string.char, string.find, string.sub, string.gsub
 local format, concat, floor, huge = string.format, table.concat, math.floor, math.huge
-local tonumber, error, pcall, type = tonumber, error, pcall, type
+local tonumber, error, pcall, type, pairs, ipairs = tonumber, error, pcall, type, pairs, ipairs
 
 local function refuse(reason) error({reason = reason}, 0) end
 local function unreadable(why) refuse('not JSON: ' .. why) end
-local function reject(field, why) refuse('`' .. gsub(field, '[^%w_.%-]', '?') .. '` ' .. why) end
+-- the fields around the one that an op is at, each followed by a point
+local around = ''
+local function reject(field, why) refuse('`' .. gsub(around .. field, '[^%w_.%-]', '?') .. '` ' .. why) end
 
 local function skip_space(s, i) return find(s, '[^ \t\r\n]', i) or #s + 1 end
 
@@ -198,6 +221,7 @@ local function translated(s, translate)
 end
 
 function interlock_lens.run(s, translate)
+  around = ''
   local ok, result = pcall(translated, s, translate)
   if ok then return result end
   if type(result) == 'table' then return nil, result.reason end
@@ -240,10 +264,13 @@ function interlock_lens.rename(r, source, target, key)
   r.at[source], r.at[target], r.keys[k] = nil, k, key
 end
 
-function interlock_lens.add(r, field, key, value)
-  if r.at[field] then return end
+local function append(r, name, key, value)
   local n = r.n + 1
-  r.n, r.keys[n], r.values[n], r.at[field] = n, key, value, n
+  r.n, r.keys[n], r.values[n], r.at[name] = n, key, value, n
+end
+
+function interlock_lens.add(r, field, key, value)
+  if not r.at[field] then append(r, field, key, value) end
 end
 
 function interlock_lens.drop(r, field)
@@ -269,8 +296,126 @@ function interlock_lens.unit(r, field, numerator, denominator, offset, is_intege
   x = x * numerator / denominator + offset
   if not (x > -huge and x < huge) then reject(field, 'is beyond the range of numbers after conversion') end
   if not is_integer then r.values[k] = number_text(x) return end
-  if x < -@EXACT_LIMIT@ or x > @EXACT_LIMIT@ then reject(field, 'is beyond 2**53 after conversion') end
+  if x <= -@EXACT_LIMIT@ or x >= @EXACT_LIMIT@ then reject(field, 'is not below 2**53 after conversion') end
   r.values[k] = integer_text(round_half_even(x))
+end
+
+local function take(r, name)
+  local k = r.at[name]
+  local value = r.values[k]
+  r.values[k], r.at[name] = false, nil
+  return value
+end
+
+local function is_object(raw) return byte(raw) == 123 end
+
+-- `fields` and `keys`: the same names, as bytes and as JSON
+function interlock_lens.nest(r, fields, keys, into, key)
+  local is_own, parts = false, {}
+  for _, name in ipairs(fields) do if name == into then is_own = true end end
+  if r.at[into] and not is_own then reject(into, 'is there already, so nothing can be nested in it') end
+  for j, name in ipairs(fields) do
+    if r.at[name] then parts[#parts + 1] = keys[j] .. ':' .. take(r, name) end
+  end
+  if #parts > 0 then append(r, into, key, '{' .. concat(parts, ',') .. '}') end
+end
+
+function interlock_lens.unnest(r, fields, keys, source)
+  if not r.at[source] then return end
+  local raw, inner = r.values[r.at[source]], nil
+  if raw == 'null' then
+    inner = {n = 0, keys = {}, values = {}, at = {}}
+    for j, name in ipairs(fields) do append(inner, name, keys[j], 'null') end
+  elseif is_object(raw) then
+    local _
+    _, inner = read_object(raw, 1, 1)
+  else
+    reject(source, 'is no object')
+  end
+  local names, is_known = {}, {}
+  for _, name in ipairs(fields) do is_known[name] = true end
+  for name, k in pairs(inner.at) do
+    if not is_known[name] then reject(source, 'holds fields that the lens does not name') end
+    names[k] = name
+  end
+  take(r, source)
+  for k = 1, inner.n do
+    if r.at[names[k]] then reject(names[k], 'is there already, so nothing can be moved to it') end
+  end
+  for k = 1, inner.n do append(r, names[k], inner.keys[k], inner.values[k]) end
+end
+
+function interlock_lens.wrap(r, field)
+  local k = r.at[field]
+  if k then r.values[k] = '[' .. r.values[k] .. ']' end
+end
+
+-- the raw texts of the elements of a list
+local function elements(raw)
+  local found = {}
+  local i = skip_space(raw, 2)
+  if byte(raw, i) == 93 then return found end
+  while true do
+    local after = read_value(raw, i, 1)
+    found[#found + 1] = sub(raw, i, after - 1)
+    i = skip_space(raw, after)
+    if byte(raw, i) == 93 then return found end
+    i = skip_space(raw, i + 1)
+  end
+end
+
+function interlock_lens.head(r, field)
+  local k = r.at[field]
+  if not k or r.values[k] == 'null' then return end
+  if byte(r.values[k]) ~= 91 then reject(field, 'is no list') end
+  r.values[k] = elements(r.values[k])[1] or 'null'
+end
+
+function interlock_lens.fill(r, field, value)
+  local k = r.at[field]
+  if k and r.values[k] == 'null' then r.values[k] = value end
+end
+
+function interlock_lens.blank(r, field, named)
+  local k = r.at[field]
+  if not k then return end
+  local raw = r.values[k]
+  local key
+  if byte(raw) == 34 then key = '"' .. meaning(raw) else key = number(raw) or raw end
+  if named[key] then r.values[k] = 'null' end
+end
+
+local function inner_translated(raw, translate)
+  local _, record = read_object(raw, 1, 1)
+  translate(record)
+  return write_record(record)
+end
+
+function interlock_lens.inside(r, field, translate)
+  local k = r.at[field]
+  if not k or r.values[k] == 'null' then return end
+  if not is_object(r.values[k]) then reject(field, 'is no object') end
+  local outer = around
+  around = outer .. field .. '.'
+  r.values[k] = inner_translated(r.values[k], translate)
+  around = outer
+end
+
+function interlock_lens.each(r, field, translate)
+  local k = r.at[field]
+  if not k or r.values[k] == 'null' then return end
+  local found = byte(r.values[k]) == 91 and elements(r.values[k])
+  if not found then reject(field, 'is no list of objects') end
+  for _, raw in ipairs(found) do
+    if raw ~= 'null' and not is_object(raw) then reject(field, 'is no list of objects') end
+  end
+  local outer = around
+  around = outer .. field .. '.'
+  for j, raw in ipairs(found) do
+    if raw ~= 'null' then found[j] = inner_translated(raw, translate) end
+  end
+  around = outer
+  r.values[k] = '[' .. concat(found, ',') .. ']'
 end
 
 -- each cast returns the raw text of the counterpart, or nil and why there is none
@@ -354,6 +499,12 @@ _LUA_NAME = re.compile(rf"(?!(?:{_LUA_WORDS})$)[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ .-")
 
 
+class LuaLacks(Invalid):
+    """A lens computes what the proxy cannot; the plan says so before anything is done."""
+
+    code = "lens.lua_lacks"
+
+
 def translator(name: str, program: Program) -> str:
     """Lua that defines the local function `name(text)`: the translated text, or nil and the reason.
 
@@ -362,7 +513,7 @@ def translator(name: str, program: Program) -> str:
     if not _LUA_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no Lua name")
     tables: list[str] = []
-    lines = [_call(op, tables) for op in program]
+    lines = [_call(op, tables) for op in program if not _is_idle(op)]
     return "\n".join(
         (
             f"local {name} = (function()",
@@ -384,10 +535,10 @@ def _call(op: Op, tables: list[str]) -> str:
     """The Lua statement for one op; the table of a map goes to `tables`."""
     match op:
         case Rename(source, target):
-            if source == target:
-                return "-- a rename to the same name"
             return f"lens.rename(r, {_text(source)}, {_text(target)}, {_json(target)})"
-        case Add(field, default):
+        case Add(field, default, value):
+            if value is not None:
+                raise LuaLacks(lua_lacks((op,))[0])
             return f"lens.add(r, {_text(field)}, {_json(field)}, {_json(default)})"
         case Drop(field):
             return f"lens.drop(r, {_text(field)})"
@@ -401,8 +552,39 @@ def _call(op: Op, tables: list[str]) -> str:
             tables.append(_table(op))
             other = _json(fallback[0]) if fallback else "nil"
             return f"lens.map(r, {_text(field)}, tables[{len(tables)}], {other})"
+        case Fill(field, value):
+            return f"lens.fill(r, {_text(field)}, {_json(value)})"
+        case Blank(field, value):
+            return f"lens.blank(r, {_text(field)}, {{[{_key(value)}] = true}})"
+        case Wrap(field):
+            return f"lens.wrap(r, {_text(field)})"
+        case Head(field):
+            return f"lens.head(r, {_text(field)})"
+        case Nest(fields, into):
+            return f"lens.nest(r, {_names(fields)}, {_text(into)}, {_json(into)})"
+        case Unnest(fields, source):
+            return f"lens.unnest(r, {_names(fields)}, {_text(source)})"
+        case Inside(field, ops):
+            return f"lens.inside(r, {_text(field)}, {_inner(ops, tables)})"
+        case Each(field, ops):
+            return f"lens.each(r, {_text(field)}, {_inner(ops, tables)})"
+        case Recombine():
+            raise LuaLacks(lua_lacks((op,))[0])
         case _:
             assert_never(op)
+
+
+def _inner(ops: Program, tables: list[str]) -> str:
+    return f"function(r) {' '.join(f'{_call(op, tables)};' for op in ops if not _is_idle(op))} end"
+
+
+def _is_idle(op: Op) -> bool:
+    return isinstance(op, Rename) and op.source == op.target
+
+
+def _names(fields: tuple[str, ...]) -> str:
+    """The names as two Lua lists: as bytes, and as JSON."""
+    return f"{{{', '.join(map(_text, fields))}}}, {{{', '.join(map(_json, fields))}}}"
 
 
 def _table(op: Map) -> str:

@@ -30,8 +30,9 @@ _UNITS: dict[int, TimeUnit] = {0: "s", 3: "ms", 6: "us", 9: "ns"}
 _WHOLE = r"^[+-]?[0-9]{1,38}$"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_TIMESTAMP = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$"
-_TIME = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?$"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?"
+_TIMESTAMP = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{_CLOCK}(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])?$"
+_TIME = rf"^{_CLOCK}$"
 _WORDS = ("true", "false", "t", "f", "yes", "no", "1", "0")
 
 
@@ -76,9 +77,25 @@ _BY_ASKING: tuple[tuple[str, Any], ...] = (
 )
 
 
-def from_text(column: Any, wanted: Type) -> tuple[Any, Any]:
+def is_day(text: Any) -> Any:
+    """Whether text that begins with the form YYYY-MM-DD (or is null) names a day: a cast of one that does not would
+    raise on some engines.
+    """
+    import ibis
+
+    year, month, day = (text.substr(start, n).cast("int64") for start, n in ((0, 4), (5, 2), (8, 2)))
+    is_leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    february = is_leap.ifelse(ibis.literal(29, "int64"), ibis.literal(28, "int64"))
+    short = month.isin([4, 6, 9, 11]).ifelse(ibis.literal(30, "int64"), ibis.literal(31, "int64"))
+    last = (month == 2).ifelse(february, short)
+    return (year >= 1) & month.between(1, 12) & (day >= 1) & (day <= last)
+
+
+def from_text(column: Any, wanted: Type, does_cast_raise: bool = False) -> tuple[Any, Any]:
     """A text column as the type, null where it is none; and whether a value is none. None, None for types that
     text is not read as. Text is checked before it is cast: engines differ in what they let pass.
+
+    does_cast_raise: the engine has no cast that gives null; days of dates and timestamps are then checked as well.
     """
     match wanted:
         case Bool():
@@ -93,9 +110,9 @@ def from_text(column: Any, wanted: Type) -> tuple[Any, Any]:
             is_one = column.re_search(_NUMBER)
             typed = _cast(column, f"decimal({precision}, {scale})", is_one)
         case Date():
-            is_one, typed = column.re_search(_DATE), _cast(column, "date", column.re_search(_DATE))
+            is_one, typed = _moments(column, "date", _DATE, does_cast_raise)
         case Timestamp():
-            is_one, typed = column.re_search(_TIMESTAMP), _cast(column, "timestamp", column.re_search(_TIMESTAMP))
+            is_one, typed = _moments(column, "timestamp", _TIMESTAMP, does_cast_raise)
         case Time():
             is_one, typed = column.re_search(_TIME), _cast(column, "time", column.re_search(_TIME))
         case String() | Json():
@@ -105,6 +122,15 @@ def from_text(column: Any, wanted: Type) -> tuple[Any, Any]:
         case _ as unreachable:
             assert_never(unreachable)
     return typed, column.notnull() & ~(is_one & typed.notnull()).fill_null(False)
+
+
+def _moments(column: Any, to: str, form: str, does_cast_raise: bool) -> tuple[Any, Any]:
+    import ibis
+
+    is_one = column.re_search(form)
+    if does_cast_raise:
+        is_one = is_day(ibis.ifelse(is_one, column, ibis.null("string"))).fill_null(False)
+    return is_one, _cast(column, to, is_one)
 
 
 def _cast(column: Any, to: str, is_one: Any) -> Any:

@@ -304,7 +304,8 @@ def _statement(one: Object, dialect: str) -> Any:
     if one.primary_key:
         columns.append(exp.PrimaryKey(expressions=[_identifier(n) for n in one.primary_key]))
     columns += [
-        exp.UniqueColumnConstraint(this=exp.Schema(expressions=[_identifier(n) for n in key])) for key in one.unique
+        exp.UniqueColumnConstraint(this=exp.Schema(expressions=[_identifier(n) for n in key]))
+        for key in (one.unique if dialect not in _WITHOUT_UNIQUE else ())
     ]
     columns += [
         exp.ForeignKey(
@@ -395,6 +396,7 @@ def _written(one: Field, dialect: str) -> str:
 
 
 _NESTING: Final = ("duckdb",)
+_WITHOUT_UNIQUE: Final = ("hive", "spark", "spark2", "databricks")
 _UNSIGNED: Final = ("duckdb", "mysql", "clickhouse")
 """Dialects with unsigned integers; elsewhere the next wider signed type holds them."""
 

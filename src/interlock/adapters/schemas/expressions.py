@@ -16,6 +16,7 @@ from operator import ge, gt, le, lt, or_
 from typing import Any
 
 from interlock.adapters.schemas.columns import from_text, type_of_column
+from interlock.adapters.schemas.sqlite import canonical_date, canonical_time, canonical_timestamp, from_sqlite
 from interlock.adapters.schemas.tables import Table
 from interlock.domain.checks.requirements import Condition, Test
 from interlock.domain.schemas.compatibility import widens
@@ -59,10 +60,10 @@ def breaks(table: Table, asked: Condition) -> Breaks | None:
         lacking = f"there is no column `{'.'.join(asked.path)}`"
         return Breaks(reason=lacking) if asked.test == "present" else None
     wanted = asked.field.type
-    typed, is_none = from_text(column, wanted) if table.is_text else (column, None)
+    typed, is_none = read(table, column, wanted)
     if typed is None:
         return Breaks(reason=f"text is not read as {described(wanted)}") if asked.test == "type" else None
-    misfit = _misfit(typed, wanted, table.is_text)
+    misfit = misfits(table, typed, wanted)
     match asked.test:
         case "present":
             return Breaks()
@@ -87,13 +88,29 @@ def _column(table: Table, path: tuple[str, ...]) -> tuple[Any, Any]:
     return column, is_there
 
 
+def read(table: Table, column: Any, wanted: Type) -> tuple[Any, Any]:
+    """The column as values of the type, null where a value is read as none, and which ones those are (None when
+    that cannot be). None, None for what text is not read as.
+    """
+    if table.is_text:
+        return from_text(column, wanted)
+    return from_sqlite(column, wanted) if table.engine.name == "sqlite" else (column, None)
+
+
+def misfits(table: Table, typed: Any, wanted: Type) -> Any:
+    """Which values of a column that was read are none of the type: None when the column's type says that all are,
+    words when none can be.
+    """
+    is_moment = isinstance(wanted, Date | Time | Timestamp) and typed.type().is_string()
+    return None if is_moment and table.engine.name == "sqlite" else _misfit(typed, wanted, table.is_text)
+
+
 def _either(one: Any, other: Any) -> Any:
     given = [expr for expr in (one, other) if expr is not None]
     return reduce(lambda a, b: a.fill_null(False) | b.fill_null(False), given) if given else None
 
 
 def _misfit(column: Any, wanted: Type, is_text: bool) -> Any:
-    """Which values are none of the type: None when the column's type says that all are, words when none can be."""
     found = type_of_column(column.type())
     match wanted, found:
         case (Json(), _) | (Struct(), Struct()):  # the fields of a struct are asked one by one
@@ -162,20 +179,34 @@ def _literal(value: Any, wanted: Type, column: Any) -> Any:
 
     match wanted, value:
         case Date(), int() | float():
-            return ibis.literal((_EPOCH + datetime.timedelta(days=value)).date())
+            return _moment((_EPOCH + datetime.timedelta(days=value)).date().isoformat(), column, wanted)
         case Timestamp(unit=unit), int() | float():
             instant = _EPOCH + datetime.timedelta(microseconds=value * UNIT_NS[unit] / 1000)
-            return ibis.literal(instant if wanted.is_zoned else instant.replace(tzinfo=None)).cast(column.type())
+            instant = instant if wanted.is_zoned else instant.replace(tzinfo=None)
+            return _moment(instant.isoformat(), column, wanted)
         case Time(unit=unit), int() | float():
-            return ibis.literal((_EPOCH + datetime.timedelta(microseconds=value * UNIT_NS[unit] / 1000)).time())
+            instant = _EPOCH + datetime.timedelta(microseconds=value * UNIT_NS[unit] / 1000)
+            return _moment(instant.time().isoformat(), column, wanted)
         case ((Date() | Timestamp() | Time()), str()):
-            return ibis.literal(value).cast(column.type())
+            return _moment(value, column, wanted)
         case _, bool():
             return ibis.literal(value)
         case _, int() | float():
             return _number(value, column)
         case _:
             return ibis.literal(value)
+
+
+def _moment(text: str, column: Any, wanted: Date | Time | Timestamp) -> Any:
+    """As text that is cast: the functions that make dates of numbers have a different name in each engine. Where
+    the column is text it stays text, in the form that SQLite's columns are read in.
+    """
+    import ibis
+
+    if not column.type().is_string():
+        return ibis.literal(text).cast(column.type())
+    form = {"date": canonical_date, "time": canonical_time, "timestamp": canonical_timestamp}[wanted.kind]
+    return ibis.literal(form(text) or text)
 
 
 def _number(value: int | float | Fraction, column: Any) -> Any:

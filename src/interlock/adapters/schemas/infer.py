@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from interlock.adapters.schemas.columns import field_of_column, from_text
+from interlock.adapters.schemas.columns import field_of_column, from_text, type_of_column
+from interlock.adapters.schemas.expressions import read
 from interlock.adapters.schemas.tables import Table
 from interlock.domain.schemas.contract import Contract, Object
-from interlock.domain.schemas.field import Bool, Date, Decimal, Field, Float, Int, String, Timestamp, Type
+from interlock.domain.schemas.field import Bool, Date, Decimal, Field, Float, Int, Json, String, Timestamp, Type
 from interlock.domain.schemas.formats.notes import name_of
 from interlock.domain.schemas.guess import CERTAIN, ENOUGH, Guess, Inferred, always, nothing_new, within
 
@@ -35,7 +36,7 @@ Figures = Mapping[str, Any]
 def inferred(table: Table, name: str, version: str, rows: int) -> Inferred:
     """The contract that at most about `rows` rows of the table suggest; a larger table is sampled at random."""
     total = int(table.ask(table.rows.aggregate(n=table.rows.count()))[0]["n"])
-    sample = table.rows if total <= rows else table.rows.sample(rows / total, method="row", seed=1)
+    sample = table.rows if total <= rows else table.engine.sample(table.rows, rows / total)
     asking = _Asking(table, sample, total)
     fields = tuple(asking.field(column) for column in sample.columns)
     key = asking.key(fields)
@@ -58,7 +59,7 @@ class _Asking:
     def __post_init__(self) -> None:
         asked: dict[str, Any] = {"rows": self.sample.count()}
         for index, name in enumerate(self.sample.columns):
-            asked |= {f"{index}:{what}": e for what, e in _asked(self.sample[name], self.table.is_text)}
+            asked |= {f"{index}:{what}": e for what, e in _asked(self.sample[name], self.table)}
         answer = self.table.ask(self.sample.aggregate(**asked))[0]
         self.seen = int(answer.pop("rows"))
         for key, value in answer.items():
@@ -79,6 +80,10 @@ class _Asking:
     def type(self, name: str, found: Figures, values: int) -> Field:
         declared = field_of_column(name, self.sample[name].type())
         if not self.table.is_text:
+            if misfits := int(found.get("misfits") or 0):
+                why = f"the column is declared {declared.type.kind}, and {misfits:,} values are not"
+                self.guess(name, "type", "json", CERTAIN, why)
+                return replace(declared, type=Json())
             self.guess(name, "type", declared.type.kind, CERTAIN, "the column is declared so")
             return replace(declared, format=self.format(name, found, values))
         if not values:
@@ -166,15 +171,19 @@ class _Asking:
         return ()
 
 
-def _asked(column: Any, is_text: bool) -> Iterator[tuple[str, Any]]:
+def _asked(column: Any, table: Table) -> Iterator[tuple[str, Any]]:
     """(what, expression) of each figure about a column."""
     found = column.type()
     yield "values", column.count()
+    if not table.is_text:
+        column, is_none = read(table, column, type_of_column(found))
+        if is_none is not None:
+            yield "misfits", is_none.sum()
     if found.is_string() or found.is_integer():
         yield "distinct", column.nunique()
     if found.is_string():
-        for candidate in _CANDIDATES if is_text else (Date(), Timestamp("us", is_zoned=False)):
-            typed, is_none = from_text(column, candidate)
+        for candidate in _CANDIDATES if table.is_text else (Date(), Timestamp("us", is_zoned=False)):
+            typed, is_none = _as(table, column, candidate)
             yield candidate.kind, (column.notnull() & ~is_none).sum()
             if isinstance(candidate, Int | Float):
                 yield f"low_{candidate.kind}", typed.min()
@@ -184,3 +193,10 @@ def _asked(column: Any, is_text: bool) -> Iterator[tuple[str, Any]]:
         kind = "int" if found.is_integer() else "decimal" if found.is_decimal() else "float"
         yield f"low_{kind}", column.min()
         yield f"high_{kind}", column.max()
+
+
+def _as(table: Table, column: Any, candidate: Type) -> tuple[Any, Any]:
+    """Text as the type, and which values are none."""
+    if table.engine.name == "sqlite":
+        return read(table, column, candidate)
+    return from_text(column, candidate, does_cast_raise=table.engine.name != "duckdb")

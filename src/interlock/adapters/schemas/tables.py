@@ -1,26 +1,30 @@
 """Opens a table of a database or a file as an Ibis table.
 
-Databases are read through Ibis, Postgres by SQLAlchemy with Ibis as the compiler. Files are read by DuckDB in
-memory: CSV as text, so that nothing is guessed before a contract says what it is; Parquet and JSON lines with their
-own types.
+Databases are read through Ibis, Postgres and SQLite by SQLAlchemy with Ibis as the compiler. Files are read by
+DuckDB in memory: CSV as text, so that nothing is guessed before a contract says what it is; Parquet and JSON lines
+with their own types.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 
+from interlock.adapters.schemas.sqlite import chance, prepare_sqlite
 from interlock.kernel.errors import Invalid, Missing, Unavailable
 from interlock.kernel.ident import did_you_mean
 
 _TEXT = (".csv", ".tsv")
 _JSON = (".jsonl", ".ndjson", ".json")
 _PARQUET = (".parquet", ".pq")
+_SAMPLE = "interlock_sample"
 
 
 class DataExtraMissing(Unavailable):
@@ -42,68 +46,118 @@ class DataUnreadable(Invalid):
 
 
 class Engine(Protocol):
-    """What runs queries. dialect: of its SQL, by sqlglot's name."""
+    """What runs queries. name: of the engine; dialect: of its SQL, for sqlglot."""
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def dialect(self) -> Any: ...
 
     def ask(self, expression: Any) -> list[dict[str, Any]]:
-        """The rows of an Ibis expression."""
+        """The rows of an Ibis expression. DataUnreadable when the query fails."""
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """At most two rows of a query."""
 
+    def sample(self, rows: Any, share: float) -> Any:
+        """About that share of the rows, the same ones in every query."""
+
 
 @dataclass(frozen=True, slots=True)
 class IbisEngine:
-    """A backend of Ibis."""
+    """A backend of Ibis. source: the file that it reads, if it is one."""
 
     backend: Any
+    source: str = ""
+
+    @property
+    def name(self) -> str:
+        return str(self.backend.name)
 
     @property
     def dialect(self) -> Any:
         return self.backend.dialect
 
     def ask(self, expression: Any) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = expression.to_pyarrow().to_pylist()
+        try:
+            rows: list[dict[str, Any]] = expression.to_pyarrow().to_pylist()
+        except Exception as error:  # each of Ibis's backends has its own family of errors
+            raise _failed(error, self.source) from error
         return rows
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         return self.ask(self.backend.sql(sql).limit(2))
 
+    def sample(self, rows: Any, share: float) -> Any:
+        """Held in a temporary table: several threads draw other rows each time, whatever the seed."""
+        try:
+            return self.backend.create_table(
+                _SAMPLE, rows.sample(share, method="row", seed=1), temp=True, overwrite=True
+            )
+        except Exception as error:
+            raise _failed(error, self.source) from error
+
 
 @dataclass(frozen=True, slots=True)
-class PostgresEngine:
-    """Postgres by SQLAlchemy, with Ibis as the compiler alone: Ibis's own backend needs pandas, and reading a few
-    figures does not. Statements run in a transaction that can only read.
+class SqlEngine:
+    """Postgres or SQLite by SQLAlchemy, with Ibis as the compiler alone: Ibis's own backends need pandas, and
+    reading a few figures does not. All queries see one snapshot, and none can write.
     """
 
     connection: sa.Connection
-    dialect: str = "postgres"
+    name: Literal["postgres", "sqlite"]
+
+    @property
+    def dialect(self) -> str:
+        return self.name
 
     def ask(self, expression: Any) -> list[dict[str, Any]]:
         import ibis
 
-        return self._run(str(ibis.to_sql(expression, dialect=self.dialect)))
+        sql = str(ibis.to_sql(expression, dialect=self.dialect))
+        return self._run(_staged(sql, self.dialect))
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         return self._run(f"SELECT * FROM ({sql}) AS asked LIMIT 2")
 
+    def sample(self, rows: Any, share: float) -> Any:
+        """Postgres draws the same rows for the same seed; SQLite has no seed, so that its sample is held."""
+        if self.name == "postgres":
+            return rows.sample(share, method="row", seed=1)
+        import ibis
+
+        drawn = ibis.to_sql(rows.filter(chance() < share), dialect=self.dialect)
+        self._execute(f"DROP TABLE IF EXISTS temp.{_SAMPLE}")
+        self._execute(f"CREATE TEMPORARY TABLE {_SAMPLE} AS {drawn}")
+        return ibis.table(rows.schema(), name=_SAMPLE)
+
     def _run(self, sql: str) -> list[dict[str, Any]]:
-        with self.connection.begin():
-            self.connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-            cursor = self.connection.exec_driver_sql(sql.replace("%", "%%"))
-            return [dict(row) for row in cursor.mappings()]
+        return [dict(row) for row in self._execute(sql).mappings()]
+
+    def _execute(self, sql: str) -> sa.CursorResult[Any]:
+        """In a transaction of its own within the snapshot, so that one that fails leaves it whole."""
+        try:
+            with self.connection.begin_nested():
+                text = sql.replace("%", "%%") if self.name == "postgres" else sql
+                return self.connection.exec_driver_sql(text)
+        except sa.exc.SQLAlchemyError as error:
+            raise _failed(getattr(error, "orig", None) or error) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """rows: an Ibis table. is_text: each column is text, as in CSV, and empty text is null."""
+    """rows: an Ibis table. is_text: each column is text, as in CSV, and empty text is null.
+
+    beside: opens another table of the same database, or another file, by its name. DataMissing, DataUnreadable.
+    """
 
     name: str
     rows: Any
     engine: Engine
     is_text: bool = False
+    beside: Callable[[str], Table] | None = None
+    is_file: bool = False
 
     def ask(self, expression: Any) -> list[dict[str, Any]]:
         """The rows of an Ibis expression over `rows`."""
@@ -127,8 +181,8 @@ def opened(data: str, database: str = "", threads: int | None = None) -> Iterato
     DataMissing, DataUnreadable. The connection is closed when the block ends.
     """
     ibis = ibis_or_refuse()
-    if database.startswith("postgres"):
-        with _postgres(data, database) as table:
+    if database.startswith(("postgres", "sqlite")):
+        with _sql(data, database) as table:
             yield table
         return
     backend = _connected(ibis, database) if database else ibis.duckdb.connect()
@@ -148,25 +202,93 @@ def _connected(ibis: Any, database: str) -> Any:
 
 
 @contextmanager
-def _postgres(name: str, database: str) -> Iterator[Table]:
+def _sql(name: str, database: str) -> Iterator[Table]:
+    try:
+        engine = _sqlite(database) if database.startswith("sqlite") else _postgres(database)
+        connection = engine.connect()
+    except (sa.exc.SQLAlchemyError, ModuleNotFoundError) as error:
+        raise DataUnreadable(f"the database cannot be opened: {first_line(error)}") from error
+    with connection:
+        asked = SqlEngine(connection, "sqlite" if engine.name == "sqlite" else "postgres")
+        if asked.name == "postgres":
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield _sql_table(asked, name)
+
+
+_NESTED = 4
+"""So many selects in one another are run as they are."""
+
+
+def _staged(sql: str, dialect: str) -> str:
+    """Selects that nest deeply, one after the other and each computed once. The planners would write an inner one
+    out wherever it is named, which doubles the query at each level; and SQLite's parser has a stack of a hundred.
+    """
+    import sqlglot
+    from sqlglot.optimizer.eliminate_subqueries import eliminate_subqueries
+
+    if sql.count("FROM (") <= _NESTED:
+        return sql
+    flat = eliminate_subqueries(sqlglot.parse_one(sql, read=dialect))
+    for one in flat.find_all(sqlglot.exp.CTE):
+        one.set("materialized", True)
+    return flat.sql(dialect=dialect)
+
+
+def _postgres(database: str) -> sa.Engine:
+    return sa.create_engine(database.replace("postgres://", "postgresql://", 1), poolclass=sa.NullPool)
+
+
+def _sqlite(database: str) -> sa.Engine:
+    """The file, opened so that nothing is written into it."""
+    path = Path(sa.make_url(database).database or "")
+    if not path.is_file():
+        raise DataMissing(f"there is no file {str(path)!r}", remedy="Write the URL as sqlite:///path/to/file.")
+
+    def connect() -> sqlite3.Connection:
+        held = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        prepare_sqlite(held)
+        return held
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _sql_table(engine: SqlEngine, name: str) -> Table:
     import ibis
-    from ibis.backends.sql.datatypes import PostgresType
 
     schema, _, bare = name.rpartition(".")
     try:
-        engine = sa.create_engine(database.replace("postgres://", "postgresql://", 1), poolclass=sa.NullPool)
-        known = sa.inspect(engine)
+        known = sa.inspect(engine.connection)
         names = [*known.get_table_names(schema or None), *known.get_view_names(schema or None)]
-    except (sa.exc.SQLAlchemyError, ModuleNotFoundError) as error:
-        raise DataUnreadable(f"the database cannot be opened: {first_line(error)}") from error
-    if bare not in names:
-        raise DataMissing(f"there is no table {name!r}", remedy=did_you_mean(bare, names))
-    columns = {
-        c["name"]: PostgresType.from_string(c["type"].compile(engine.dialect), nullable=c["nullable"])
-        for c in known.get_columns(bare, schema or None)
-    }
-    with engine.connect() as connection:
-        yield Table(bare, ibis.table(columns, name=bare, database=schema or None), PostgresEngine(connection))
+        if bare not in names:
+            raise DataMissing(f"there is no table {name!r}", remedy=did_you_mean(bare, names))
+        columns = {c["name"]: _column_type(engine, bare, c) for c in known.get_columns(bare, schema or None)}
+    except sa.exc.SQLAlchemyError as error:
+        raise DataUnreadable(f"the database cannot be read: {first_line(error)}") from error
+    rows = ibis.table(columns, name=bare, database=schema or None)
+    return Table(bare, rows, engine, beside=lambda other: _sql_table(engine, _within(schema, other)))
+
+
+def _column_type(engine: SqlEngine, table: str, column: Any) -> Any:
+    """The column's declared type; where SQLite has none, what its values are."""
+    from ibis.backends.sql.datatypes import PostgresType, SQLiteType
+
+    if engine.name == "postgres":
+        written = column["type"].compile(engine.connection.dialect)
+        return PostgresType.from_string(written, nullable=column["nullable"])
+    if isinstance(column["type"], sa.types.NullType):
+        return _held_type(engine, table, column["name"])
+    written = column["type"].compile(engine.connection.dialect)
+    return SQLiteType.from_string(written, nullable=column["nullable"])
+
+
+def _held_type(engine: SqlEngine, table: str, column: str) -> str:
+    quote = engine.connection.dialect.identifier_preparer.quote
+    found = engine.query(f"SELECT group_concat(DISTINCT typeof({quote(column)})) AS held FROM {quote(table)}")
+    held = set(str(found[0]["held"] or "").split(",")) - {"null"}
+    by_values = (({"integer"}, "int64"), ({"integer", "real"}, "float64"), ({"blob"}, "binary"))
+    return next((named for kinds, named in by_values if held and held <= kinds), "string")
 
 
 def _table_of(backend: Any, name: str) -> Table:
@@ -174,7 +296,13 @@ def _table_of(backend: Any, name: str) -> Table:
     known = backend.list_tables(database=schema or None)
     if bare not in known:
         raise DataMissing(f"there is no table {name!r}", remedy=did_you_mean(bare, known))
-    return Table(bare, backend.table(bare, database=schema or None), IbisEngine(backend))
+    rows = backend.table(bare, database=schema or None)
+    return Table(bare, rows, IbisEngine(backend), beside=lambda other: _table_of(backend, _within(schema, other)))
+
+
+def _within(schema: str, name: str) -> str:
+    """The table of that name, in the same schema unless it names one."""
+    return f"{schema}.{name}" if schema and "." not in name else name
 
 
 def _file(backend: Any, path: Path) -> Table:
@@ -195,8 +323,37 @@ def _file(backend: Any, path: Path) -> Table:
     except DataUnreadable:
         raise
     except Exception as error:  # DuckDB's and Ibis's own
-        raise DataUnreadable(f"{path.name} cannot be read: {first_line(error)}", where=str(path)) from error
-    return Table(path.stem, rows, IbisEngine(backend), is_text=suffix in _TEXT)
+        raise _failed(error, str(path)) from error
+    return Table(
+        path.stem, rows, IbisEngine(backend, str(path)), suffix in _TEXT, lambda p: _file(backend, Path(p)), True
+    )
+
+
+_CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
+_CSV_REASON = re.compile(
+    r"^(Expected Number of Columns: .*|Value with unterminated quote.*|Invalid unicode.*)", re.M
+)
+
+
+def _told(error: BaseException) -> tuple[str, str]:
+    """What a driver says, and the line of a CSV file if it names one. The row that it quotes is left out, since
+    values may be private.
+    """
+    text = str(error)
+    if not (line := _CSV_LINE.search(text)):
+        return first_line(error), ""
+    reason = _CSV_REASON.search(text)
+    return f"line {line[1]} is no row of it{f': {reason[0].strip()}' if reason else ''}", line[1]
+
+
+def _failed(error: BaseException, source: str = "") -> DataUnreadable:
+    """source: the file that was read."""
+    says, line = _told(error)
+    if not source:
+        return DataUnreadable(f"the query failed: {says}")
+    return DataUnreadable(
+        f"{Path(source).name} cannot be read: {says}", where=f"{source}:{line}" if line else source
+    )
 
 
 def first_line(error: BaseException) -> str:

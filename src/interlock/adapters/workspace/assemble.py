@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from interlock.adapters.workspace.behaviours import uses_from
+from interlock.adapters.workspace.behaviours import held_links, keepings_from, uses_from, writings_from
 from interlock.adapters.workspace.gate_specs import gates_from
 from interlock.adapters.workspace.kinds import KINDS
 from interlock.adapters.workspace.located_yaml import Located, MapNode, ScalarNode
@@ -31,7 +31,7 @@ from interlock.adapters.workspace.translate import (
 )
 from interlock.domain.catalog.asset import Asset, AssetId, Kind, Link
 from interlock.domain.catalog.check import Catalog, check_catalog, check_duplicates
-from interlock.domain.catalog.consumer import Use
+from interlock.domain.catalog.consumer import Keeping, Use, Writing
 from interlock.domain.catalog.service import ModelSpec, ServiceSpec
 from interlock.domain.changes.checked import DeclaredCheck
 from interlock.domain.changes.coherence import check_changes, check_lenses, check_uses
@@ -39,7 +39,8 @@ from interlock.domain.changes.request import Change, GateSpec
 from interlock.domain.changes.workspace import Policy, Workspace
 from interlock.domain.checks.metric import Metric
 from interlock.domain.lenses.lens import Lens
-from interlock.domain.lenses.parse import lens_from
+from interlock.domain.lenses.parse import UNTYPED, lens_from
+from interlock.domain.lenses.rows import row_findings
 from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.odcs import from_odcs
 from interlock.kernel.finding import Finding, Severity
@@ -127,6 +128,8 @@ class _Assembly:
     assets: dict[AssetId, Asset] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
+    writings: list[Writing] = field(default_factory=list)
+    keepings: list[Keeping] = field(default_factory=list)
     named: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     places: dict[AssetId, Located] = field(default_factory=dict)
@@ -166,6 +169,7 @@ class _Assembly:
                 asset = asset_from(Kind(body["type"]), body, reading)
                 if self.add(asset, declaration):
                     self.mention(asset.id, "depends_on", "depends on", body, reading)
+                    self.read_held(asset.id, body, reading)
             case "DataContract":
                 self.read_contract(declaration, reading)
             case "Lens":
@@ -191,6 +195,7 @@ class _Assembly:
 
     def read_contract(self, declaration: Declaration, reading: Reading) -> None:
         contract, findings = from_odcs(declaration.body, reading.locate)
+        findings += row_findings(contract, reading.locate)
         reading.findings += findings
         if contract is None or any(f.is_blocking for f in findings):
             return
@@ -203,7 +208,9 @@ class _Assembly:
         self.assets[asset] = Asset(asset, earlier.owner or contract.owner, "", earlier.where)
 
     def read_lens(self, body: Mapping[str, Any], reading: Reading) -> None:
-        lens, findings = lens_from(body, reading.locate)
+        lens, findings = lens_from(body, reading.locate, self.contracts)
+        if AssetId(Kind.CONTRACT, str(body.get("contract"))) in self.unread:
+            findings = [one for one in findings if one.code != f"lens.{UNTYPED}"]
         reading.findings += findings
         if lens is None or any(f.is_blocking for f in findings):
             return
@@ -231,6 +238,12 @@ class _Assembly:
         self.links += [link for link in found if (link.upstream, link.downstream, link.verb) not in there]
         self.uses += uses_from(asset, key, body, reading)
 
+    def read_held(self, asset: AssetId, body: Mapping[str, Any], reading: Reading) -> None:
+        writings, keepings = writings_from(asset, body, reading), keepings_from(asset, body, reading)
+        self.links += held_links(writings, keepings)
+        self.writings += writings
+        self.keepings += keepings
+
     def locate(self, asset: AssetId, path: Path) -> str:
         return self.places[asset].locate(path)
 
@@ -239,7 +252,7 @@ def assemble(declarations: Iterable[Declaration], name: str) -> tuple[Workspace,
     """Everything declared, and every finding about how it fits together. `name`: of a workspace without a root."""
     declared = list(declarations)
     assembly = _Assembly(_kinds_by_name(declared))
-    for declaration in declared:
+    for declaration in sorted(declared, key=lambda one: one.kind == "Lens"):  # lenses are typed by contracts
         assembly.read(declaration)
     root = assembly.roots[0].body if assembly.roots else {"name": name}
     workspace = Workspace(
@@ -252,6 +265,8 @@ def assemble(declarations: Iterable[Declaration], name: str) -> tuple[Workspace,
         assets=tuple(assembly.assets.values()),
         links=tuple(assembly.links),
         uses=tuple(assembly.uses),
+        writings=tuple(assembly.writings),
+        keepings=tuple(assembly.keepings),
         metrics=assembly.metrics,
         gates=assembly.gates,
         people=people_from(root),

@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import Any, Final
 
 from interlock.adapters.workspace.reading import Reading, duration_s
-from interlock.domain.catalog.asset import AssetId
+from interlock.domain.catalog.asset import AssetId, Kind, Link
 from interlock.domain.catalog.behaviour import Behaviour, ErrorAnswer
-from interlock.domain.catalog.consumer import Use
+from interlock.domain.catalog.consumer import Keeping, Use, Writing
 from interlock.domain.catalog.service import VersionRef
 
 Schema = dict[str, Any]
@@ -124,3 +124,30 @@ def uses_from(me: AssetId, key: str, body: Mapping[str, Any], reading: Reading) 
             where = reading.locate((key, number))
             found.append(Use(me, VersionRef(name, version), tuple(one.get("fields", ())), where))
     return found
+
+
+def writings_from(me: AssetId, body: Mapping[str, Any], reading: Reading) -> list[Writing]:
+    """What `writes` says."""
+    found: list[Writing] = []
+    for number, text in enumerate(body.get("writes", ())):
+        name, _, version = text.partition("@")
+        found.append(Writing(me, VersionRef(name, version), reading.locate(("writes", number))))
+    return found
+
+
+def keepings_from(me: AssetId, body: Mapping[str, Any], reading: Reading) -> list[Keeping]:
+    """What `keeps` says; a finding where the asset is nothing that keeps records."""
+    if (kept := body.get("keeps")) is None:
+        return []
+    if me.kind not in (Kind.DATASET, Kind.STREAM):
+        says = f"a {me.kind.value} keeps no records; a dataset or a stream does."
+        reading.reject(("keeps",), says, "Declare keeps: where the records are.")
+        return []
+    return [Keeping(me, kept["contract"], kept.get("drained", False), reading.locate(("keeps",)))]
+
+
+def held_links(writings: list[Writing], keepings: list[Keeping]) -> list[Link]:
+    """Whoever writes or keeps a contract depends on what it says, as a service does on what it answers."""
+    found = [(one.contract.name, one.writer, "writes", one.where) for one in writings]
+    found += [(one.contract, one.asset, "keeps", one.where) for one in keepings]
+    return [Link(AssetId(Kind.CONTRACT, name), asset, verb, where) for name, asset, verb, where in found]

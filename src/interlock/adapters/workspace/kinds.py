@@ -366,6 +366,23 @@ ASSET: Final = _kind(
             mention(_REFERENCE_PATTERN),
             ["payments"],
         ),
+        "writes": _list(
+            "The contract versions that it writes to tables or streams, each as name@version.",
+            _reference("A contract version, as name@version.", "order@1"),
+            ["order@1"],
+            uniqueItems=True,
+        ),
+        "keeps": _object(
+            "The contract whose records a dataset or stream keeps.",
+            {
+                "contract": _name("The name of the contract.", "order"),
+                "drained": _flag(
+                    "Whether what is kept is drained or rewritten before readers move to a version that does "
+                    "not read it."
+                ),
+            },
+            "contract",
+        ),
     },
     "type",
     "name",

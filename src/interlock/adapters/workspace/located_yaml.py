@@ -75,7 +75,7 @@ class Located:
         """The document as plain data. Where `schema` (a JSON Schema) wants text, an unquoted number or boolean
         is the text that its author typed: `to: 2` is "2", `version: 1.0` is "1.0".
         """
-        return _plain(self.root, schema or {})
+        return _plain(self.root, schema or {}, schema or {})
 
     def locate(self, path: Path = ()) -> str:
         """`file:line` of the value at `path`, or of its nearest parent that is written down."""
@@ -114,17 +114,20 @@ def read_documents(content: bytes, file: str) -> tuple[list[Located], list[Findi
     return documents, findings
 
 
-def _plain(node: Node, schema: Mapping[str, Any]) -> Any:
+def _plain(node: Node, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    """`schema` may refer to a definition of the `root` schema."""
+    if isinstance(name := schema.get("$ref"), str):
+        schema = _as_schema(root.get("$defs", {}).get(name.removeprefix("#/$defs/")))
     match node:
         case ScalarNode(text=text, value=value):
             return text if value is not None and _wants_text(schema) else value
         case ListNode(items=items):
             inner = _as_schema(schema.get("items"))
-            return [_plain(item, inner) for item in items]
+            return [_plain(item, inner, root) for item in items]
         case MapNode(entries=entries):
             known = schema.get("properties", {})
             other = _as_schema(schema.get("additionalProperties"))
-            return {key: _plain(value, known.get(key, other)) for key, (_, value) in entries.items()}
+            return {key: _plain(value, known.get(key, other), root) for key, (_, value) in entries.items()}
 
 
 def _height(node: Node) -> int:

@@ -1,4 +1,4 @@
-"""Who reads which fields of a contract, at which version: what a change breaks, and for whom."""
+"""Who reads which fields of a contract, who writes it, and where it is kept: what a change breaks, and for whom."""
 
 from __future__ import annotations
 
@@ -31,3 +31,24 @@ class Use:
                 plain == one or plain.startswith(f"{one}.") or one.startswith(f"{plain}.") for one in self.fields
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """`writer`, no service of the release, writes records of this contract version."""
+
+    writer: AssetId
+    contract: VersionRef
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """`asset`, a dataset or a stream, keeps records of the contract. is_drained: before readers move to a version
+    that does not read what is kept, that is drained or rewritten.
+    """
+
+    asset: AssetId
+    contract: str
+    is_drained: bool = False
+    where: str = ""

@@ -58,19 +58,24 @@ def _misplaced(lens: Lens, code: str, says: str, remedy: str) -> Finding:
 
 
 def check_uses(workspace: Workspace, unread: Collection[AssetId] = ()) -> Iterator[Finding]:
-    """Uses of contract versions or fields that there are not."""
+    """Uses of contract versions or fields that there are not, and who writes such versions."""
     versions: dict[str, list[str]] = {}
     for name, version in workspace.contracts:
         versions.setdefault(name, []).append(version)
-    for use in workspace.uses:
-        name, version = use.contract.name, use.contract.version
-        if name not in versions or AssetId(Kind.CONTRACT, name) in unread:
+    mentions = [(use.reader, use.contract, use.where) for use in workspace.uses]
+    mentions += [(one.writer, one.contract, one.where) for one in workspace.writings]
+    for asset, ref, where in mentions:
+        if ref.name not in versions or AssetId(Kind.CONTRACT, ref.name) in unread:
             continue  # the link to the contract is a finding already
-        if version not in versions[name]:
-            says, remedy = f"contract:{name} has no version {version!r}.", did_you_mean(version, versions[name])
-            yield Finding("version.unknown", Severity.ERROR, str(use.reader), says, remedy, use.where)
+        if ref.version not in versions[ref.name]:
+            remedy = did_you_mean(ref.version, versions[ref.name])
+            says = f"contract:{ref.name} has no version {ref.version!r}."
+            yield Finding("version.unknown", Severity.ERROR, str(asset), says, remedy, where)
+    for use in workspace.uses:
+        contract = workspace.contracts.get((use.contract.name, use.contract.version))
+        if contract is None or AssetId(Kind.CONTRACT, contract.name) in unread:
             continue
-        known = workspace.contracts[name, version].record.paths()
+        known = contract.record.paths()
         for path in use.fields:
             if path not in known:
                 says = f"{use.reader} reads `{path}` of {use.contract}, which has no such field."

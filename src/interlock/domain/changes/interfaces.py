@@ -20,7 +20,7 @@ from interlock.domain.changes.workspace import Workspace
 from interlock.domain.lenses.ops import Program
 from interlock.domain.lenses.path import lens_path
 from interlock.domain.schemas.compatibility import Reading, Reason, compatibility, reads
-from interlock.domain.schemas.order import Flow, Order, describe, effective, order
+from interlock.domain.schemas.order import Effective, Flow, Order, effective
 from interlock.kernel.errors import Missing
 from interlock.kernel.finding import Finding, Severity
 
@@ -162,20 +162,53 @@ def _readers_findings(workspace: Workspace, change: Change, served: Mapping[str,
                 yield Finding("interface.unused", Severity.INFO, subject, says, "", use.where)
 
 
-def waves(workspace: Workspace, change: Change, served: Mapping[str, str]) -> Order:
-    """In which order this rollout and the readers of what it writes to tables and streams move. Callers do not
-    matter: they are in the release, or a lens stands between.
+def flows(workspace: Workspace, change: Change, served: Mapping[str, str]) -> tuple[Flow, ...]:
+    """What moves of what this rollout writes to tables and streams: its services and everybody else who still
+    writes another version, and those who read it there. Callers do not matter: they are in the release, or a lens
+    stands between.
     """
-    flows: list[Flow] = []
-    for service, before, after in _writes(workspace, change, served):
-        older, newer = (workspace.contracts.get((ref.name, ref.version)) for ref in (before, after))
+    found: list[Flow] = []
+    for after, producers in sorted(_producers(workspace, change, served).items(), key=lambda item: str(item[0])):
         for use in _kept_readers(workspace, after.name):
-            if older is None or newer is None or use.contract == after:
+            if use.contract == after:
                 continue
-            both = compatibility(older, newer)
-            holds = effective(backward=_holds(both.backward, use), forward=_holds(both.forward, use))
-            flows.append(Flow(after.name, (f"service:{service}",), (str(use.reader),), holds))
-    return order(flows)
+            for before in sorted(set(producers.values()), key=str):
+                units = tuple(sorted(unit for unit, wrote in producers.items() if wrote == before))
+                if (holds := _between(workspace, before, after, use)) is not None:
+                    has_drain = _is_drained(workspace, after.name)
+                    found.append(Flow(after.name, units, (str(use.reader),), holds, has_drain=has_drain))
+    return tuple(found)
+
+
+def _producers(
+    workspace: Workspace, change: Change, served: Mapping[str, str]
+) -> dict[VersionRef, dict[str, VersionRef]]:
+    """By contract version that will be written: each unit that has to move, with the version that it writes now."""
+    found: dict[VersionRef, dict[str, VersionRef]] = {}
+    for service, before, after in _writes(workspace, change, served):
+        found.setdefault(after, {})[f"service:{service}"] = before
+    for move in change.moves:
+        if move.kind == "contract":
+            found.setdefault(VersionRef(move.name, move.to), {})
+    for after, units in found.items():
+        for one in workspace.writings:
+            if one.contract.name == after.name and one.contract != after:
+                units[str(one.writer)] = one.contract
+    return found
+
+
+def _between(workspace: Workspace, before: VersionRef, after: VersionRef, use: Use) -> Effective | None:
+    older, newer = (workspace.contracts.get((ref.name, ref.version)) for ref in (before, after))
+    if older is None or newer is None:
+        return None
+    both = compatibility(older, newer)
+    return effective(backward=_holds(both.backward, use), forward=_holds(both.forward, use))
+
+
+def _is_drained(workspace: Workspace, contract: str) -> bool:
+    """Whether that is said of every place that keeps the contract, and there is one."""
+    kept = [one.is_drained for one in workspace.keepings if one.contract == contract]
+    return bool(kept) and all(kept)
 
 
 def _holds(reading: Reading, use: Use) -> bool:
@@ -184,14 +217,20 @@ def _holds(reading: Reading, use: Use) -> bool:
 
 def spelled(found: Order) -> tuple[tuple[str, ...], ...]:
     """The waves as sentences, where there is more than one."""
-    return tuple(tuple(map(describe, wave)) for wave in found.waves) if len(found.waves) > 1 else ()
+    return tuple(tuple(map(found.describe, wave)) for wave in found.waves) if len(found.waves) > 1 else ()
 
 
-def order_findings(change: Change, found: Order) -> Iterator[Finding]:
-    for says in found.contradictions:
+def order_findings(change: Change, there: Order, back: Order) -> Iterator[Finding]:
+    """What is to be known of the order of moving, and of going back."""
+    subject = f"change:{change.name}"
+    for says in there.contradictions:
         remedy = "Expand (write both versions), switch every reader, then contract."
-        yield Finding("order.none", Severity.WARNING, f"change:{change.name}", says, remedy, change.where)
-    for unit in found.split:
+        yield Finding("order.none", Severity.WARNING, subject, says, remedy, change.where)
+    for says in back.contradictions if there.is_possible else ():
+        says = f"once the new version is written there is no way back that reads everything: {says}"
+        remedy = "Go back before that, drain what was written (keeps.drained), or let a lens translate it back."
+        yield Finding("order.no_way_back", Severity.WARNING, subject, says, remedy, change.where)
+    for unit in there.split:
         says = f"{unit} both writes and reads what changes, so it moves in two steps: it can read, then it writes."
         remedy = "Deploy it with writing of the new version turned off by a flag."
-        yield Finding("order.split", Severity.INFO, f"change:{change.name}", says, remedy, change.where)
+        yield Finding("order.split", Severity.INFO, subject, says, remedy, change.where)

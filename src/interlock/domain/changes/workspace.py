@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from interlock.domain.catalog.asset import Asset, Link
-from interlock.domain.catalog.consumer import Use
+from interlock.domain.catalog.consumer import Keeping, Use, Writing
 from interlock.domain.catalog.service import ModelSpec, ServiceSpec
 from interlock.domain.changes.checked import DeclaredCheck
 from interlock.domain.changes.request import Change, GateSpec, Role
@@ -39,7 +39,8 @@ class Policy:
 class Workspace:
     """All declarations. Contracts are keyed by (name, version); `assets` holds every node of the map,
     services, models and contracts included; `links` every declared edge, `uses` who reads which fields of which
-    contract, `gates` the default gates of each service.
+    contract, `writings` who but services writes one, `keepings` where its records are kept, `gates` the default
+    gates of each service.
     """
 
     name: str
@@ -56,3 +57,5 @@ class Workspace:
     people: Mapping[str, Person] = field(default_factory=dict)
     policy: Policy = Policy()
     checks: tuple[DeclaredCheck, ...] = ()
+    writings: tuple[Writing, ...] = ()
+    keepings: tuple[Keeping, ...] = ()

@@ -6,10 +6,14 @@ Rules, chosen so that every language with IEEE 754 doubles agrees on each record
 - null passes Unit, Cast and Map unchanged, unless a pair of the Map names it. true is never 1.
 - Numbers are doubles. An integer is a number without a fraction, however it is written.
 - Unit computes source * numerator / denominator + offset in that order and rejects what is not finite;
-  with `integer` it rounds half to even and rejects beyond 2**53.
+  with `integer` it rounds half to even and rejects from 2**53 on.
 - Cast knows exact counterparts only: integer and string (decimal text of at most 15 digits), integer and
   number (to an integer: no fraction and below 2**53), boolean and string ("true", "false"), boolean and
   integer (1, 0). Numbers with a fraction have no agreed text, so there is no cast between number and string.
+- Recombine does nothing when none of its fields is there; otherwise one that is not there counts as null. What an
+  expression computes is written as JSON has it: dates and instants as text (RFC 3339), decimals of at most 15
+  digits as numbers and others as text.
+- Inside and Each reject what is no object, or no list of objects.
 
 A rejection names the field and the rule, never the value: values may be private.
 """
@@ -19,9 +23,34 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, assert_never
 
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Program, Rename, ScalarType, Unit
+from interlock.domain.lenses.expressions.evaluate import evaluator
+from interlock.domain.lenses.expressions.nodes import Expr
+from interlock.domain.lenses.ops import (
+    Add,
+    Blank,
+    Cast,
+    Drop,
+    Each,
+    Fill,
+    Head,
+    Inside,
+    Map,
+    Nest,
+    Op,
+    Program,
+    Recombine,
+    Rename,
+    ScalarType,
+    Unit,
+    Unnest,
+    Wrap,
+)
+from interlock.domain.schemas.field import Decimal as DecimalType
+from interlock.domain.schemas.field import Type
 from interlock.domain.schemas.scalars import double, identity
 from interlock.kernel.errors import Invalid
 
@@ -71,8 +100,9 @@ def _step(op: Op) -> Callable[[Record], Record]:
     match op:
         case Rename(source, target):
             return lambda record: _rename(record, source, target)
-        case Add(field, default):
-            return lambda record: record if field in record else {**record, field: default}
+        case Add(field, default, value):
+            made = _computed(value) if value is not None else lambda _: default
+            return lambda record: record if field in record else {**record, field: made(record)}
         case Drop(field):
             return lambda record: {k: v for k, v in record.items() if k != field}
         case Cast(field, source, target):
@@ -84,8 +114,129 @@ def _step(op: Op) -> Callable[[Record], Record]:
             table = _table(op)
             fallback = op.fallback
             return lambda record: _replace(record, field, table, fallback)
+        case Recombine():
+            return _recombine(op)
+        case Nest(fields, into):
+            return lambda record: _nest(record, fields, into)
+        case Unnest(fields, source):
+            return lambda record: _unnest(record, fields, source)
+        case Wrap(field):
+            return lambda record: {**record, field: [record[field]]} if field in record else record
+        case Head(field):
+            return lambda record: _change(record, field, _head)
+        case Fill(field, value):
+            return lambda record: _filled(record, field, value)
+        case Blank(field, value):
+            blank = {identity(value): None}
+            return lambda record: _replace(record, field, blank, (), is_partial=True)
+        case Inside(field, ops):
+            return _scoped(field, compile_program(ops), _inside)
+        case Each(field, ops):
+            return _scoped(field, compile_program(ops), _each)
         case _:
             assert_never(op)
+
+
+def _computed(value: Expr) -> Callable[[Record], Any]:
+    evaluate = evaluator(value)
+    return lambda record: as_json(evaluate(record), value.type)
+
+
+def as_json(value: Any, one: Type) -> Any:
+    """What an expression is worth, as JSON has it."""
+    match value:
+        case Decimal():
+            is_small = isinstance(one, DecimalType) and one.precision <= TEXT_DIGITS
+            return _plain_number(value) if is_small else format(value, "f")
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case date():
+            return value.isoformat()
+        case _:
+            return value
+
+
+def _plain_number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _recombine(op: Recombine) -> Callable[[Record], Record]:
+    gone = frozenset(one.field for one in op.whole)
+    made = [(one, _computed(one.value)) for one in op.parts]
+
+    def run(record: Record) -> Record:
+        if not any(name in record for name in gone):
+            return record
+        left = {k: v for k, v in record.items() if k not in gone}
+        for one, compute in made:
+            if one.field in left:
+                raise Rejected(one.field, "is there already, so nothing can be made in its place")
+            value = compute(record)
+            if value is None and one.is_needed:
+                raise Rejected(one.field, f"cannot be computed from {', '.join(sorted(gone))}")
+            left[one.field] = value
+        return left
+
+    return run
+
+
+def _nest(record: Record, fields: tuple[str, ...], into: str) -> Record:
+    if into in record and into not in fields:
+        raise Rejected(into, "is there already, so nothing can be nested in it")
+    inner = {name: record[name] for name in fields if name in record}
+    if not inner:
+        return record
+    return {**{k: v for k, v in record.items() if k not in inner}, into: inner}
+
+
+def _unnest(record: Record, fields: tuple[str, ...], source: str) -> Record:
+    if source not in record:
+        return record
+    inner = dict.fromkeys(fields) if record[source] is None else record[source]
+    if not isinstance(inner, Mapping):
+        raise Rejected(source, "is no object")
+    if any(name not in fields for name in inner):
+        raise Rejected(source, "holds fields that the lens does not name")
+    left = {k: v for k, v in record.items() if k != source}
+    if taken := next((name for name in inner if name in left), None):
+        raise Rejected(taken, "is there already, so nothing can be moved to it")
+    return {**left, **inner}
+
+
+def _head(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise _Misfit("is no list")
+    return value[0] if value else None
+
+
+def _filled(record: Record, field: str, value: Any) -> Record:
+    return {**record, field: value} if field in record and record[field] is None else record
+
+
+def _scoped(
+    field: str, run: Callable[[Mapping[str, Any]], Record], within: Callable[..., Any]
+) -> Callable[[Record], Record]:
+    def step(record: Record) -> Record:
+        if record.get(field) is None:
+            return record
+        try:
+            return {**record, field: within(record[field], run)}
+        except Rejected as inner:
+            raise Rejected(f"{field}.{inner.field}" if inner.field else field, inner.reason) from None
+
+    return step
+
+
+def _inside(value: Any, run: Callable[[Any], Record]) -> Record:
+    if not isinstance(value, dict):
+        raise Rejected("", "is no object")
+    return run(value)
+
+
+def _each(value: Any, run: Callable[[Any], Record]) -> list[Any]:
+    if not isinstance(value, list) or not all(one is None or isinstance(one, dict) for one in value):
+        raise Rejected("", "is no list of objects")
+    return [None if one is None else run(one) for one in value]
 
 
 def _rename(record: Record, source: str, target: str) -> Record:
@@ -110,14 +261,16 @@ def _change(record: Record, field: str, change: Callable[[Any], Any]) -> Record:
         raise Rejected(field, str(misfit)) from None
 
 
-def _replace(record: Record, field: str, table: Mapping[Any, Any], fallback: tuple[Any, ...]) -> Record:
+def _replace(
+    record: Record, field: str, table: Mapping[Any, Any], fallback: tuple[Any, ...], is_partial: bool = False
+) -> Record:
     if field not in record:
         return record
     value = record[field]
     key = identity(value)
     if key in table:
         return {**record, field: table[key]}
-    if value is None:
+    if value is None or is_partial:
         return record
     if fallback:
         return {**record, field: fallback[0]}
@@ -141,8 +294,8 @@ def _unit(op: Unit, value: Any) -> int | float:
         raise _Misfit("is beyond the range of numbers after conversion")
     if not op.integer:
         return result
-    if abs(result) > EXACT_LIMIT:
-        raise _Misfit("is beyond 2**53 after conversion")
+    if abs(result) >= EXACT_LIMIT:
+        raise _Misfit("is not below 2**53 after conversion")
     return round(result)
 
 

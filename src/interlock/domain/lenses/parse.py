@@ -11,9 +11,12 @@
       - add: {field: wind_speed, default: null}
       - drop: {field: tailnum, default: ""}
       - cast: {field: hour, from: string, to: integer}
+      - split: {field: route, into: {origin: "split_part(route, '-', 1)"}, merge: "origin || '-'"}
+      - each: {field: legs, ops: [{rename: {from: no, to: number}}]}
 
-A unit op names two UCUM units or gives a `factor` (`60`, `9/5`, `1.609344`: decimals are exact) and an
-`offset`. Keys of `values` are text; `pairs: [[1, one], [2, two]]` maps values of other types.
+Expressions are text of the expression language, typed by the two contract versions that the lens names. A unit op
+names two UCUM units or gives a `factor` (`60`, `9/5`, `1.609344`: decimals are exact) and an `offset`. Keys of
+`values` are text; `pairs: [[1, one], [2, two]]` maps values of other types.
 """
 
 from __future__ import annotations
@@ -25,9 +28,34 @@ from fractions import Fraction
 from typing import Any, Final, get_args
 
 from interlock.domain.lenses.apply import CASTS, EXACT_LIMIT
+from interlock.domain.lenses.expressions.nodes import Expr
+from interlock.domain.lenses.expressions.read import MAX_LENGTH
+from interlock.domain.lenses.formulas import has_formulas, typed, written
 from interlock.domain.lenses.lens import Lens
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Scalar, ScalarType, Unit
+from interlock.domain.lenses.ops import (
+    Add,
+    Blank,
+    Cast,
+    Computed,
+    Drop,
+    Each,
+    Fill,
+    Head,
+    Inside,
+    Map,
+    Nest,
+    Op,
+    Program,
+    Recombine,
+    Rename,
+    Scalar,
+    ScalarType,
+    Unit,
+    Unnest,
+    Wrap,
+)
 from interlock.domain.lenses.units import KNOWN_UNITS, conversion
+from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.scalars import double, identity
 from interlock.kernel.finding import Finding, Severity
 from interlock.kernel.ident import NAME_PATTERN, VERSION_PATTERN, did_you_mean
@@ -37,6 +65,8 @@ Locate = Callable[[Path], str]
 Schema = dict[str, Any]
 
 _FACTOR_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?(/[0-9]{1,15})?$"
+UNTYPED = "untyped"
+"""The code, after `lens.`, of a lens whose expressions have no types for want of a contract."""
 _SCALAR_TYPES: tuple[ScalarType, ...] = get_args(ScalarType)
 
 
@@ -50,6 +80,25 @@ def _text(description: str, example: str, **more: Any) -> Schema:
 
 def _value(description: str, example: Any) -> Schema:
     return _property(description, example, type=["string", "number", "boolean", "null"])
+
+
+def _formula(description: str, example: str) -> Schema:
+    return _text(description, example, maxLength=MAX_LENGTH)
+
+
+def _formulas(description: str, example: Any) -> Schema:
+    one = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}
+    return _property(description, example, type="object", additionalProperties=one, minProperties=1)
+
+
+def _names(description: str) -> Schema:
+    items = {"type": "string", "minLength": 1}
+    example = ["wind_speed", "visib"]
+    return _property(description, example, type="array", items=items, minItems=1, uniqueItems=True)
+
+
+def _sentinel(description: str, example: Any) -> Schema:
+    return _property(description, example, type=["string", "number", "boolean"])
 
 
 def _version(description: str, example: str) -> Schema:
@@ -69,6 +118,8 @@ def _op(description: str, required: tuple[str, ...], **properties: Schema) -> Sc
     }
 
 
+_ANY_OP: Final[Schema] = {"$ref": "#/$defs/op"}
+_RENAMED = {"rename": {"from": "dep_delay", "to": "departure_delay"}}
 _FIELD = _text("The field, by the name that it has at this point of the program.", "departure_delay")
 _OPS: Final[dict[str, Schema]] = {
     "rename": _op(
@@ -82,12 +133,14 @@ _OPS: Final[dict[str, Schema]] = {
         ("field",),
         field=_FIELD,
         default=_value("The value that it gets; null when not given.", "unknown"),
+        value=_formula("What it is computed from the other fields, in place of default.", "distance * 1.609344"),
     ),
     "drop": _op(
         "Drops a field that the newer version lacks; going back, it is made up.",
         ("field",),
         field=_FIELD,
         default=_value("The value that it gets on the way back; null when not given.", ""),
+        value=_formula("What it is computed from on the way back, in place of default.", "distance / 1.609344"),
     ),
     "cast": _op(
         "Changes the JSON type; values without an exact counterpart are rejected.",
@@ -129,6 +182,70 @@ _OPS: Final[dict[str, Schema]] = {
         ),
         fallback=_value("What any other value becomes; without it the record is rejected.", "other"),
     ),
+    "split": _op(
+        "Makes several fields of one; going back, they are merged. Where a field that may not be null cannot be "
+        "computed, the record is rejected.",
+        ("field", "into", "merge"),
+        field=_FIELD,
+        into=_formulas(
+            "The fields that it becomes, each with its expression.", {"origin": "split_part(route, '-', 1)"}
+        ),
+        merge=_formula("What the field is computed from on the way back.", "origin || '-' || dest"),
+    ),
+    "merge": _op(
+        "Makes one field of several; going back, it is split.",
+        ("into", "value", "split"),
+        into=_text("The field that they become.", "route"),
+        value=_formula("What it is computed from.", "origin || '-' || dest"),
+        split=_formulas(
+            "The fields that are merged, each with what it is computed from on the way back.",
+            {"origin": "split_part(route, '-', 1)"},
+        ),
+    ),
+    "nest": _op(
+        "Moves fields into a new object; going back, they move out.",
+        ("fields", "into"),
+        fields=_names("The fields that move, by the names that they keep."),
+        into=_text("The object.", "weather"),
+    ),
+    "unnest": _op(
+        "Moves all fields of an object out of it, null when it is null; going back, they move in.",
+        ("field", "fields"),
+        field=_FIELD,
+        fields=_names("The fields of the object: every one that it has."),
+    ),
+    "wrap": _op(
+        "Makes a list of one of a value; going back, its first element is taken.", ("field",), field=_FIELD
+    ),
+    "head": _op(
+        "Takes the first element of a list, null when it is empty; going back, it is a list of one.",
+        ("field",),
+        field=_FIELD,
+    ),
+    "fill": _op(
+        "Writes a value in place of null; going back, that value becomes null.",
+        ("field", "value"),
+        field=_FIELD,
+        value=_sentinel("The value that stands for null.", -1),
+    ),
+    "blank": _op(
+        "Writes null in place of a value; going back, null becomes that value.",
+        ("field", "value"),
+        field=_FIELD,
+        value=_sentinel("The value that becomes null.", "N/A"),
+    ),
+    "in": _op(
+        "Applies ops to the object in a field.",
+        ("field", "ops"),
+        field=_FIELD,
+        ops=_property("The ops, on the fields of the object.", [_RENAMED], type="array", items=_ANY_OP),
+    ),
+    "each": _op(
+        "Applies ops to every object of the list in a field.",
+        ("field", "ops"),
+        field=_FIELD,
+        ops=_property("The ops, on the fields of each object.", [_RENAMED], type="array", items=_ANY_OP),
+    ),
 }
 
 LENS_SCHEMA: Final[Schema] = {
@@ -143,17 +260,20 @@ LENS_SCHEMA: Final[Schema] = {
         "to": _version("The newer version.", "2"),
         "ops": _property(
             "What takes a record of the older version to the newer one, in order. The way back is derived.",
-            [{"rename": {"from": "dep_delay", "to": "departure_delay"}}],
+            [_RENAMED],
             type="array",
-            items={
-                "type": "object",
-                "description": "One operation, named by its only key.",
-                "properties": _OPS,
-                "additionalProperties": False,
-                "minProperties": 1,
-                "maxProperties": 1,
-            },
+            items=_ANY_OP,
         ),
+    },
+    "$defs": {
+        "op": {
+            "type": "object",
+            "description": "One operation, named by its only key.",
+            "properties": _OPS,
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
     },
     "required": ["kind", "contract", "from", "to", "ops"],
     "additionalProperties": False,
@@ -172,8 +292,13 @@ class _Reading:
         self.findings.append(Finding(f"lens.{code}", Severity.ERROR, self.subject, says, remedy, where))
 
 
-def lens_from(document: Mapping[str, Any], locate: Locate) -> tuple[Lens | None, list[Finding]]:
-    """The lens that `document` states, or None; and every problem found in it, located by `locate(path)`."""
+def lens_from(
+    document: Mapping[str, Any], locate: Locate, contracts: Mapping[tuple[str, str], Contract] | None = None
+) -> tuple[Lens | None, list[Finding]]:
+    """The lens that `document` states, or None; and every problem found in it, located by `locate(path)`.
+
+    contracts: by name and version; a lens with expressions needs its two.
+    """
     reading = _Reading(locate)
     _check_keys(document, tuple(LENS_SCHEMA["properties"]), (), reading)
     if document.get("kind") != "Lens":
@@ -182,10 +307,36 @@ def lens_from(document: Mapping[str, Any], locate: Locate) -> tuple[Lens | None,
     reading.subject = f"lens:{contract}@{older}..{newer}"
     if older and older == newer:
         reading.add("versions_equal", ("to",), f"from and to are both {older}", "Name two versions.")
-    ops = tuple(_ops(document.get("ops"), reading))
+    ops = tuple(_ops(document.get("ops"), ("ops",), reading))
+    if reading.findings:
+        return None, reading.findings
+    if has_formulas(ops):
+        ops = _typed(ops, contract, (older, newer), contracts or {}, reading)
     if reading.findings:
         return None, reading.findings
     return Lens(contract, older, newer, ops, locate(())), []
+
+
+def _typed(
+    ops: Program,
+    contract: str,
+    versions: tuple[str, str],
+    contracts: Mapping[tuple[str, str], Contract],
+    reading: _Reading,
+) -> Program:
+    older, newer = (contracts.get((contract, version)) for version in versions)
+    if older is None or newer is None:
+        lacking = versions[0] if older is None else versions[1]
+        says = f"its expressions have no types, because {contract}@{lacking} is not declared"
+        there = ", ".join(sorted(version for name, version in contracts if name == contract))
+        remedy = (
+            f"Declare it, or name one of its versions: {there}." if there else f"Declare the contract {contract}."
+        )
+        reading.add(UNTYPED, ("ops",), says, remedy)
+        return ops
+    ops, findings = typed(ops, older, newer, reading.subject)
+    reading.findings += findings
+    return ops
 
 
 def _check_keys(block: Mapping[str, Any], known: tuple[str, ...], path: Path, reading: _Reading) -> None:
@@ -208,12 +359,12 @@ def _words(block: Mapping[str, Any], key: str, path: Path, reading: _Reading) ->
     return ""
 
 
-def _ops(listed: Any, reading: _Reading) -> Iterator[Op]:
+def _ops(listed: Any, path: Path, reading: _Reading) -> Iterator[Op]:
     if not isinstance(listed, list):
-        reading.add("ops_missing", ("ops",), "`ops` is no list", "Write `- rename: {from: a, to: b}` entries.")
+        reading.add("ops_missing", path, "`ops` is no list", "Write `- rename: {from: a, to: b}` entries.")
         return
     for index, entry in enumerate(listed):
-        at: Path = ("ops", index)
+        at: Path = (*path, index)
         if not isinstance(entry, Mapping) or len(entry) != 1:
             reading.add("op_invalid", at, "an op is a mapping with one key", "Write `- drop: {field: a}`.")
             continue
@@ -232,20 +383,88 @@ def _ops(listed: Any, reading: _Reading) -> Iterator[Op]:
 def _read(name: str, block: Mapping[str, Any], at: Path, reading: _Reading) -> Op:
     """The op that `block` states; meaningless when a finding was added."""
     _check_keys(block, tuple(_OPS[name]["properties"]), at, reading)
-    if name == "rename":
-        return Rename(_words(block, "from", at, reading), _words(block, "to", at, reading))
-    target = _words(block, "field", at, reading)
+    match name:
+        case "rename":
+            return Rename(_words(block, "from", at, reading), _words(block, "to", at, reading))
+        case "merge":
+            whole = _computed(block.get("split"), (*at, "split"), reading)
+            one = Computed(_words(block, "into", at, reading), _formula_at(block, "value", at, reading))
+            return Recombine(whole, (one,))
+        case "nest":
+            return Nest(_listed(block, at, reading), _words(block, "into", at, reading))
+    return _read_of_field(name, _words(block, "field", at, reading), block, at, reading)
+
+
+def _read_of_field(name: str, target: str, block: Mapping[str, Any], at: Path, reading: _Reading) -> Op:
     match name:
         case "add":
-            return Add(target, _scalar(block.get("default"), (*at, "default"), reading))
+            return Add(target, *_made(block, at, reading))
         case "drop":
-            return Drop(target, _scalar(block.get("default"), (*at, "default"), reading))
+            return Drop(target, *_made(block, at, reading))
         case "cast":
             return _cast(target, block, at, reading)
         case "unit":
             return _unit(target, block, at, reading)
-        case _:
+        case "map":
             return _map(target, block, at, reading)
+        case "split":
+            whole = Computed(target, _formula_at(block, "merge", at, reading))
+            return Recombine((whole,), _computed(block.get("into"), (*at, "into"), reading))
+        case "unnest":
+            return Unnest(_listed(block, at, reading), target)
+        case "wrap":
+            return Wrap(target)
+        case "head":
+            return Head(target)
+        case "fill":
+            return Fill(target, _sentinel_of(block, at, reading))
+        case "blank":
+            return Blank(target, _sentinel_of(block, at, reading))
+        case _:
+            kind = Inside if name == "in" else Each
+            return kind(target, tuple(_ops(block.get("ops"), (*at, "ops"), reading)))
+
+
+def _made(block: Mapping[str, Any], at: Path, reading: _Reading) -> tuple[Scalar, Expr | None]:
+    """The default and the expression, of which one may be given."""
+    if "value" not in block:
+        return _scalar(block.get("default"), (*at, "default"), reading), None
+    if "default" in block:
+        reading.add("value_twice", at, "`default` stands beside `value`", "Write one or the other.")
+    return None, _formula_at(block, "value", at, reading)
+
+
+def _formula_at(block: Mapping[str, Any], key: str, at: Path, reading: _Reading) -> Expr:
+    return written(_words(block, key, at, reading), reading.locate((*at, key)))
+
+
+def _computed(block: Any, at: Path, reading: _Reading) -> tuple[Computed, ...]:
+    """Fields by name with their expressions."""
+    if not isinstance(block, Mapping) or not block:
+        remedy = "Write `{a: expression, b: expression}`."
+        reading.add("formulas_expected", at, f"`{at[-1]}` names no fields with expressions", remedy)
+        return ()
+    return tuple(Computed(str(name), _formula_at(block, name, at, reading)) for name in block)
+
+
+def _listed(block: Mapping[str, Any], at: Path, reading: _Reading) -> tuple[str, ...]:
+    names = block.get("fields")
+    if not isinstance(names, list) or not names or not all(isinstance(one, str) and one for one in names):
+        reading.add("names_expected", (*at, "fields"), "`fields` is no list of names", "Write `fields: [a, b]`.")
+        return ()
+    if len(set(names)) < len(names):
+        reading.add("names_expected", (*at, "fields"), "`fields` names a field twice", "Remove one of them.")
+    return tuple(names)
+
+
+def _sentinel_of(block: Mapping[str, Any], at: Path, reading: _Reading) -> Scalar:
+    """A value that can stand for null: not null, and no number that doubles cannot tell from its neighbour."""
+    value = _scalar(block.get("value"), (*at, "value"), reading)
+    if value is None:
+        reading.add("value_missing", at, "`value` is missing, or null", "Write the value that stands for null.")
+    elif isinstance(value, int | float) and abs(value) >= EXACT_LIMIT:
+        reading.add("value_invalid", (*at, "value"), "`value` is not below 2**53", "Choose a smaller number.")
+    return value
 
 
 def _scalar(value: Any, path: Path, reading: _Reading) -> Scalar:

@@ -1,7 +1,7 @@
 """The lens path: how records of one contract version become another, by way of adjacent lenses.
 
-Each lens may be walked both ways. The shortest path is taken; among equals the one with the fewest lossy ops,
-then the one whose versions sort first, so that the answer never depends on the order of files.
+Each lens may be walked both ways. The path with the fewest lossy ops is taken; among equals the shortest, then the
+one whose versions sort first, so that the answer never depends on the order of files.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def lens_path(lenses: Iterable[Lens], contract: str, source_version: str, target
     settled: set[str] = set()
     pushed = 0
     while waiting:
-        steps, lossy, versions, _, program = heapq.heappop(waiting)
+        lossy, steps, versions, _, program = heapq.heappop(waiting)
         here = versions[-1]
         if here == target_version:
             return program
@@ -43,7 +43,7 @@ def lens_path(lenses: Iterable[Lens], contract: str, source_version: str, target
         for start, end, ops in edges:
             if start == here and end not in settled:
                 pushed += 1
-                entry = (steps + 1, lossy + lossy_ops(ops), (*versions, end), pushed, program + ops)
+                entry = (lossy + lossy_ops(ops), steps + 1, (*versions, end), pushed, program + ops)
                 heapq.heappush(waiting, entry)
     raise _missing(known, contract, source_version, target_version)
 

@@ -1,48 +1,191 @@
-"""Follows each field through a program. Ops name one field each, so every field has a path of its own."""
+"""Follows each field through a program, into objects where ops go there: every field has a path of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Program, Rename, Scalar, Unit
+from interlock.domain.lenses.flow import Known, known, step
+from interlock.domain.lenses.ops import (
+    Add,
+    Blank,
+    Cast,
+    Drop,
+    Each,
+    Fill,
+    Head,
+    Inside,
+    Map,
+    Nest,
+    Op,
+    Program,
+    Recombine,
+    Rename,
+    Unit,
+    Unnest,
+    Wrap,
+)
+from interlock.domain.schemas.field import Field, Json
+
+Path = tuple[str, ...]
+"""Names from the outermost field inward, through lists as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One op on the way of a field. `op` is what it does to a record with this field alone; `leaf` is what it does
+    to the field itself, which is `before` at that point. before: None when the op is on an object around the field.
+    """
+
+    op: Op
+    leaf: Op
+    before: Field | None
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One field's way: `source` is None when the program made it, `target` is None when it dropped it.
+    """One field's way: `source` is None when the program made it, `target` is None when it ended.
 
-    `ops` are those that touch it, in order, renames included; `default` is what Add filled in, as a tuple of one.
+    `steps` are those that touch it, in order, renames included. `now`: what it may hold at this point.
     """
 
-    source: str | None
-    target: str | None
-    ops: Program = ()
-    default: tuple[Scalar, ...] = ()
+    source: Path | None
+    target: Path | None
+    now: Known
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def ops(self) -> Program:
+        """A program that does to this field alone what the whole program does to it."""
+        return tuple(one.op for one in self.steps)
 
 
-def traces(program: Program, names: Iterable[str]) -> tuple[Trace, ...]:
-    """The ways of all fields: those that are dropped first, then those that arrive, in order of the fields."""
-    live = {name: Trace(name, name) for name in names}
-    dropped: list[Trace] = []
-    for op in program:
+Live = dict[Path, Trace]
+Scope = Callable[[Op], Op]
+"""Makes an op on the inside of an object the op on the record."""
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path)
+
+
+def traces(program: Program, fields: Iterable[Field]) -> tuple[Trace, ...]:
+    """The ways of all fields: those that ended first, then those that arrive, in order of the fields."""
+    walk = _Walk({(one.name,): Trace((one.name,), (one.name,), known(one)) for one in fields}, [])
+    walk.follow(program, (), lambda op: op)
+    return (*walk.ended, *walk.live.values())
+
+
+@dataclass(slots=True)
+class _Walk:
+    live: Live
+    ended: list[Trace]
+
+    def follow(self, program: Program, at: Path, scope: Scope) -> None:
+        for op in program:
+            self.past(op, at, scope)
+
+    def past(self, op: Op, at: Path, scope: Scope) -> None:
+        """`at`: the object that the op works in; `scope` makes it an op on the record."""
         match op:
-            case Rename(source, target) if source in live and target not in live:
-                moved = _with(live[source], op, target)
-                live = {target if k == source else k: moved if k == source else v for k, v in live.items()}
-            case Add(field, default):
-                live.setdefault(field, Trace(None, field, (op,), (default,)))
-            case Drop(field) if field in live:
-                dropped.append(_with(live.pop(field), op, None))
-            case Cast(field) | Unit(field) | Map(field) if field in live:
-                live[field] = _with(live[field], op, field)
-            case Rename() | Drop() | Cast() | Unit() | Map():
-                pass
+            case Rename(source, target):
+                self.move((*at, source), (*at, target), op, scope)
+            case Add(field):
+                self.make((*at, field), op, scope)
+            case Drop(field):
+                self.end((*at, field), op, scope)
+            case Recombine(whole, parts):
+                for one in whole:
+                    self.end((*at, one.field), op, scope)
+                for one in parts:
+                    self.make((*at, one.field), op, scope)
+            case Nest(fields, into):
+                for name in fields:
+                    self.move((*at, name), (*at, into, name), Nest((name,), into), scope)
+            case Unnest(fields, source):
+                self.unnest(fields, (*at, source), scope)
+            case Inside(field, ops) | Each(field, ops):
+                self.within(op, ops, (*at, field), scope)
+            case Cast(field) | Unit(field) | Map(field) | Wrap(field) | Head(field) | Fill(field) | Blank(field):
+                self.touch((*at, field), op, scope)
             case _:
                 assert_never(op)
-    return (*dropped, *live.values())
+
+    def of(self, path: Path) -> list[Path]:
+        """What is live at `path` or within it."""
+        return [key for key in self.live if key[: len(path)] == path]
+
+    def make(self, path: Path, op: Op, scope: Scope) -> None:
+        if not self.of(path):
+            self.live[path] = Trace(None, path, known(Field(path[-1], Json())), (Step(scope(op), op, None),))
+
+    def touch(self, path: Path, op: Op, scope: Scope) -> None:
+        for key in self.of(path):
+            self.live[key] = _past(self.live[key], op, scope, is_self=key == path)
+
+    def move(self, source: Path, target: Path, op: Op, scope: Scope) -> None:
+        moved = {key: (*target, *key[len(source) :]) for key in self.of(source)}
+        if source == target or any(new in self.live for new in moved.values()):
+            return
+        live: Live = {}
+        for key, trace in self.live.items():
+            if key in moved:
+                live[moved[key]] = replace(_past(trace, op, scope, is_self=key == source), target=moved[key])
+            else:
+                live[key] = trace
+        self.live = live
+
+    def end(self, path: Path, op: Op, scope: Scope) -> None:
+        for key in self.of(path):
+            trace = self.live.pop(key)
+            self.ended.append(replace(trace, target=None, steps=(*trace.steps, Step(scope(op), op, None))))
+
+    def expand(self, path: Path) -> bool:
+        """Puts the fields of an object in its place; whether they are known."""
+        trace = self.live.get(path)
+        if trace is None:
+            return bool(self.of(path))
+        here = trace.now.element if trace.now.element is not None else trace.now
+        if here.inside is None:
+            return False
+        above = tuple(replace(one, before=None) for one in trace.steps)
+        live: Live = {}
+        for key, other in self.live.items():
+            if key != path:
+                live[key] = other
+                continue
+            for name, inner in here.inside.items():
+                source = None if trace.source is None else (*trace.source, name)
+                live[*path, name] = Trace(source, (*path, name), inner, above)
+        self.live = live
+        return True
+
+    def unnest(self, fields: tuple[str, ...], path: Path, scope: Scope) -> None:
+        """The object ends, its fields move out."""
+        whole, op = self.live.get(path), Unnest(fields, path[-1])
+        if not self.expand(path):
+            return
+        if whole is not None:
+            self.ended.append(replace(_past(whole, op, scope, is_self=True), target=None))
+        for name in fields:
+            self.move((*path, name), (*path[:-1], name), Unnest((name,), path[-1]), scope)
+
+    def within(self, op: Inside | Each, ops: Program, path: Path, scope: Scope) -> None:
+        if not self.expand(path):
+            self.touch(path, op, scope)
+            return
+        kind, field = type(op), op.field
+        self.follow(ops, path, lambda inner: scope(kind(field, (inner,))))
 
 
-def _with(trace: Trace, op: Op, target: str | None) -> Trace:
-    return replace(trace, target=target, ops=(*trace.ops, op))
+def _past(trace: Trace, op: Op, scope: Scope, is_self: bool) -> Trace:
+    """The trace past an op on the field itself, or on an object around it."""
+    made = Step(scope(op), op, trace.now.field if is_self else None)
+    now = trace.now
+    if is_self and not isinstance(op, Nest | Unnest):
+        fields = {now.field.name: now}
+        for _ in step(op, fields):
+            pass  # `check` says what does not fit
+        [now] = fields.values()
+    return replace(trace, now=now, steps=(*trace.steps, made))

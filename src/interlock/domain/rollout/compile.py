@@ -12,18 +12,20 @@ from interlock.domain.catalog.impact import impact
 from interlock.domain.changes.approval import requirements
 from interlock.domain.changes.criteria import SEGMENT_SHARE, criteria
 from interlock.domain.changes.cut import cut, overlay, restricted
-from interlock.domain.changes.interfaces import interface_findings, order_findings, spelled, waves
+from interlock.domain.changes.interfaces import flows, interface_findings, order_findings, spelled
 from interlock.domain.changes.request import Change, GateSpec, ShadowStep, Steps
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.checks.metric import Metric
 from interlock.domain.checks.pairs import FAILURE
 from interlock.domain.checks.violations import CONTRACT
 from interlock.domain.gates.gate import Gate, GateSet
+from interlock.domain.lenses.inline import lua_lacks
 from interlock.domain.lenses.loss import loss
 from interlock.domain.releases.release import Release
 from interlock.domain.releases.route_table import WHOLE_BP
 from interlock.domain.rollout.plan import Answers, Content, Loss, Plan, PlannedMove, Promise, Reached
 from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Stage, Watch
+from interlock.domain.schemas.order import order
 from interlock.domain.schemas.representation import contract_digest
 from interlock.domain.traffic.bucket import seed
 from interlock.kernel.digest import digest
@@ -48,7 +50,8 @@ def compile_plan(workspace: Workspace, change: Change, current: Release) -> tupl
     reached = impact(graph_of(workspace.assets, workspace.links), [_asset(m.kind, m.name) for m in change.moves])
     affected = sorted({*moved, *(a.asset.name for a in reached if a.asset.kind is Kind.SERVICE)})
     served = {d.service: d.version for d in current.deployments}
-    found = waves(workspace, change, served)
+    moving = flows(workspace, change, served)
+    there, back = order(moving), order(moving, is_back=True)
     plan = Plan(
         change=change.name,
         why=change.why,
@@ -77,9 +80,10 @@ def compile_plan(workspace: Workspace, change: Change, current: Release) -> tupl
             allow=change.steps.answers.allow,
             sample_bp=change.steps.answers.sample_bp,
         ),
-        waves=spelled(found),
+        waves=spelled(there),
+        waves_back=spelled(back),
     )
-    around = (*interface_findings(workspace, change, served), *order_findings(change, found))
+    around = (*interface_findings(workspace, change, served), *order_findings(change, there, back))
     return plan, [*_findings(workspace, change, plan, current), *around]
 
 
@@ -283,6 +287,7 @@ def _findings(workspace: Workspace, change: Change, plan: Plan, current: Release
             "Set `edge: true` on the service that outside callers call, and declare its `calls`.",
             change.where,
         )
+    yield from _not_in_path(plan, change)
     yield from _indistinct_arms(plan, workspace)
     yield from _unscored_pairs(plan, change)
     yield from _unproven_difference(plan, change)
@@ -294,6 +299,20 @@ def _findings(workspace: Workspace, change: Change, plan: Plan, current: Release
             "nobody is declared, so anyone may approve in any role",
             "List people and their roles in interlock.yaml.",
         )
+
+
+def _not_in_path(plan: Plan, change: Change) -> Iterator[Finding]:
+    """Translations that would have to compute where requests pass."""
+    for one in plan.candidate.deployments:
+        for role, program in (("request", one.request), ("response", one.response)):
+            if lacks := lua_lacks(program):
+                says = f"the {role} lens of {one.service}@{one.version} needs the hop engine for {', '.join(lacks)}"
+                remedy = (
+                    "Such a lens is not yet routed in the path of requests: avoid the op, or name one contract."
+                )
+                yield Finding(
+                    "lens.not_in_path", Severity.ERROR, f"service:{one.service}", says, remedy, change.where
+                )
 
 
 def _unscored_pairs(plan: Plan, change: Change) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ class Answers:
 
     def is_allowed(self, name: str) -> bool:
         """Whether the field was declared to move."""
-        return any(covers(steps(pattern), (name,)) for pattern in self.allow)
+        return any(covers(steps(pattern), steps(name)) for pattern in self.allow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ class Plan:
 
     seed: the hash seed of the sticky split; on_expiry: what happens when patience ends without a verdict. waves:
     who else moves before or after this rollout, because of what is kept in tables and streams; empty when any order
-    is safe. metrics: the declarations of what outcome gates are judged by; without one, outcomes of that name are
-    posted.
+    is safe. waves_back: the same of going back, once data of the new versions was written. metrics: the
+    declarations of what outcome gates are judged by; without one, outcomes of that name are posted.
     """
 
     change: str
@@ -119,6 +119,7 @@ class Plan:
     metrics: tuple[Metric, ...] = ()
     answers: Answers = Answers()
     waves: tuple[tuple[str, ...], ...] = ()
+    waves_back: tuple[tuple[str, ...], ...] = ()
 
     @property
     def digest(self) -> str:

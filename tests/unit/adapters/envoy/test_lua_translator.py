@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.adapters.envoy.lens_lua import RUNTIME, translator
+from interlock.adapters.envoy.lens_lua import RUNTIME, LuaLacks, translator
 from interlock.domain.lenses.apply import MAX_DEPTH
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Program, Rename, Unit
+from interlock.domain.lenses.expressions.nodes import INT, Column
+from interlock.domain.lenses.ops import (
+    Add,
+    Cast,
+    Computed,
+    Drop,
+    Each,
+    Inside,
+    Map,
+    Nest,
+    Program,
+    Recombine,
+    Rename,
+    Unit,
+    Unnest,
+    Wrap,
+)
 from support.lens_programs import lua_translation
 
 
@@ -108,3 +124,29 @@ def test_a_large_map_compiles() -> None:
     program = (Map("a", tuple((f"k{n}", n) for n in range(20_000))),) * 3
     assert lua_translation(program[:1])('{"a":"k19999"}') == ('{"a":19999}', "")
     assert lua_translation(program)("{}") == ("{}", "")
+
+
+def test_what_moves_in_and_out_of_objects_stays_as_it_is_written() -> None:
+    """Values are moved as text; inside an object that an op goes into, the others stay as they were."""
+    program: Program = (Unnest(("a", "b"), "o"), Nest(("b", "x"), "n"), Wrap("a"), Each("l", (Rename("p", "q"),)))
+    text = r'{"x":1.10,"o":{ "b" : "\u00e9" , "a":12345678901234567890},"l":[ {"p":1e1,"r": [ ] } ,null]}'
+    assert lua_translation(program)(text) == (
+        r'{"l":[{"q":1e1,"r":[ ]},null],"a":[12345678901234567890],"n":{"b":"\u00e9","x":1.10}}',
+        "",
+    )
+
+
+def test_a_rejection_inside_an_object_does_not_colour_the_next() -> None:
+    """The path is that of the field, also for the body after one that was rejected inside an object."""
+    translate = lua_translation((Inside("o", (Cast("p", "string", "integer"),)), Cast("a", "string", "integer")))
+    assert translate('{"o":{"p":"x"}}')[1].startswith("`o.p` is no text")
+    assert translate('{"a":"x"}')[1].startswith("`a` is no text")
+
+
+def test_what_needs_an_expression_is_refused() -> None:
+    """The plan has said so; if it comes here all the same, nothing is approximated."""
+    value = Column("n", INT)
+    split = Recombine((Computed("n", value),), (Computed("m", value),))
+    for program in ((Add("a", value=value),), (split,), (Inside("o", (split,)),)):
+        with pytest.raises(LuaLacks):
+            translator("t", program)

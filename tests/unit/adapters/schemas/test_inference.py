@@ -86,6 +86,16 @@ def test_a_large_table_is_sampled(tmp_path: Path) -> None:
     assert 1_000 < found.rows < 3_000
 
 
+def test_every_query_sees_the_same_sample(tmp_path: Path) -> None:
+    """Threads would draw other rows each time, whatever the seed."""
+    path = table(tmp_path / "t.parquet", "SELECT i AS id FROM range(400000) t(i)")
+    with opened(str(path)) as held:
+        sample = held.engine.sample(held.rows, 0.1)
+        sums = [held.ask(sample.aggregate(n=sample.count(), sum=sample["id"].sum())) for _ in range(3)]
+    assert sums[0] == sums[1] == sums[2]
+    assert 30_000 < sums[0][0]["n"] < 50_000
+
+
 def test_an_empty_file_suggests_nothing(tmp_path: Path) -> None:
     """Columns without a value are text, with no confidence at all."""
     path = tmp_path / "t.csv"

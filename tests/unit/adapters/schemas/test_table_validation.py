@@ -14,7 +14,7 @@ from interlock.adapters.schemas.tables import DataMissing, DataUnreadable, opene
 from interlock.adapters.schemas.validate import REDACTED, validated
 from interlock.domain.checks.check import CheckResult, Part
 from interlock.domain.checks.record import as_document, results_from
-from interlock.domain.schemas.contract import Check, Contract, Object, Rule
+from interlock.domain.schemas.contract import Check, Contract, Object, Reference, Rule
 from interlock.domain.schemas.field import Date, Decimal, Field, Float, Int, List, String, Struct, Timestamp
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # Ibis 12 with DuckDB 1.5
@@ -220,3 +220,59 @@ def test_what_is_not_there_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataMissing) as caught, opened("ordes", database):
         pass
     assert "orders" in caught.value.remedy
+
+
+CHECKED = (Field("id", Int(64)), Field("a", Int(64), nullable=True), Field("x", Float(64)), Field("d", Date()))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_conditions_of_rows_are_asked_with_the_others(places: dict[str, str], kind: str) -> None:
+    """NULL keeps a condition; examples show what it reads; a closed contract does not see its columns."""
+    checks = (Check("low", "a < 6 AND x = id * 1.5"), Check("late", "d < CAST('2020-02-01' AS DATE)"))
+    fields = (*CHECKED, Field("c", String()))
+    one = Object("rows", fields, is_open=kind == "parquet", checks=checks)
+    told = result(places[kind], one, examples=1).measurement
+    found = {p.name: p for p in told.parts}
+    assert (found["check low"].facts["broken"], found["check late"].facts["broken"]) == (12, 69)
+    shown = found["check low"].facts["examples"]
+    assert [{name: str(value) for name, value in row.items()} for row in shown] == [
+        {"a": "6", "x": "9.0", "id": "6"}
+    ]
+    if kind == "csv":
+        assert found["columns listed"].verdict.kind == "pass"
+
+
+def test_a_condition_on_a_column_that_is_not_so_is_undecided(places: dict[str, str]) -> None:
+    """Lacking, or of another type than the contract says."""
+    fields = (Field("gone", Int(64)), Field("c", Int(64)))
+    checks = (Check("one", "gone > 0"), Check("two", "c > 0"), Check("three", "nothing > 0"))
+    found = parts(places["parquet"], *fields, checks=checks)
+    assert {found[f"check {n}"].verdict.kind for n in ("one", "two", "three")} == {"undecided"}
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_references_are_asked_of_the_other_file(places: dict[str, str], kind: str, tmp_path: Path) -> None:
+    """Text is compared as what the contract says it is; without the file it is undecided, with what to say."""
+    other = tmp_path / "others.csv"
+    other.write_text("k,n\n00,a\n1,b\n2,c\n,d\n")
+    rows = Object("rows", CHECKED, references=(Reference(("a",), "others", ("k",)),))
+    contract = Contract("rows", "1", (rows, Object("others", (Field("k", Int(64), nullable=True),))))
+    with opened(places[kind]) as table:
+        given = validated(table, contract, rows, "rows", others={"others": str(other)}).measurement.parts
+        lacking = validated(table, contract, rows, "rows").measurement.parts
+        with pytest.raises(DataMissing):
+            validated(table, contract, rows, "rows", others={"others": str(tmp_path / "absent.csv")})
+    found = next(p for p in given if p.name == "a reference")
+    assert (found.verdict.kind, found.facts["broken"]) == ("fail", 50)
+    assert "--with others=" in str(next(p.verdict for p in lacking if p.name == "a reference"))
+
+
+def test_a_row_that_is_none_is_told_with_its_line_and_without_its_values(tmp_path: Path) -> None:
+    """Also far into the file, where only the query finds it."""
+    path = tmp_path / "rows.csv"
+    path.write_text("id,name\n" + "".join(f"{n},x\n" for n in range(30_000)) + "1,secret,more,3\n")
+    one = Object("rows", (Field("id", Int(64)),))
+    with opened(str(path)) as table, pytest.raises(DataUnreadable) as caught:
+        validated(table, Contract("rows", "1", (one,)), one, "rows")
+    assert caught.value.where == f"{path}:30002"
+    assert "secret" not in str(caught.value)

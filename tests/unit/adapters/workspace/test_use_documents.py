@@ -10,6 +10,7 @@ import pytest
 from interlock.adapters.workspace.loader import WorkspaceFiles
 from interlock.domain.catalog.asset import AssetId, Kind
 from interlock.domain.catalog.behaviour import Behaviour, ErrorAnswer
+from interlock.domain.catalog.consumer import Keeping, Writing
 from interlock.domain.catalog.service import VersionRef
 from interlock.kernel.finding import Finding
 
@@ -59,11 +60,18 @@ type: job
 name: report
 owner: alex
 depends_on: [service:scorer, {contract: score@1}]
+writes: [score@1]
+---
+kind: Asset
+type: stream
+name: scores
+owner: alex
+keeps: {contract: score, drained: true}
 """
 
 
-def load(root: Path, shop: str = SHOP, scorer: str = SERVICE) -> tuple[Any, list[Finding]]:
-    texts = {"interlock": ROOT, "score": CONTRACT, "scorer": scorer, "shop": shop, "report": REPORT}
+def load(root: Path, shop: str = SHOP, scorer: str = SERVICE, report: str = REPORT) -> tuple[Any, list[Finding]]:
+    texts = {"interlock": ROOT, "score": CONTRACT, "scorer": scorer, "shop": shop, "report": report}
     for name, text in texts.items():
         (root / f"{name}.yaml").write_text(text)
     return WorkspaceFiles(root).load()
@@ -83,6 +91,34 @@ def test_uses_and_promises_are_read(tmp_path: Path) -> None:
     scorer = workspace.services["scorer"]
     assert scorer.callers_expect == Behaviour(0.25, 0.999)
     assert scorer.versions["1"].promises == Behaviour(0.2, None, (ErrorAnswer(409, "scored already", True),))
+
+
+def test_who_writes_and_who_keeps_is_read(tmp_path: Path) -> None:
+    """Both depend on what the contract says; a job that reads and writes one stands in no circle."""
+    workspace, findings = load(tmp_path)
+    assert findings == []
+    report, scores = AssetId(Kind.JOB, "report"), AssetId(Kind.STREAM, "scores")
+    assert workspace.writings == (Writing(report, VersionRef("score", "1"), "report.yaml:6"),)
+    assert workspace.keepings == (Keeping(scores, "score", True, "report.yaml:12"),)
+    links = {(link.downstream, link.verb) for link in workspace.links if link.upstream.name == "score"}
+    assert {(report, "writes"), (scores, "keeps")} <= links
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "code", "where"),
+    [
+        ("writes: [score@1]", "writes: [score@2]", "version.unknown", "report.yaml:6"),
+        ("writes: [score@1]", "writes: [scores@1]", "asset.unknown", "report.yaml:6"),
+        ("writes: [score@1]", "writes: [score]", "field.value", "report.yaml:6"),
+        ("contract: score, drained", "contract: scores, drained", "asset.unknown", "report.yaml:12"),
+        ("drained: true", "drained: maybe", "field.type", "report.yaml:12"),
+        ("type: stream", "type: dashboard", "field.value", "report.yaml:12"),
+    ],
+)
+def test_a_writer_of_what_is_not_there_is_found(tmp_path: Path, was: str, now: str, code: str, where: str) -> None:
+    """Versions and contracts that do not exist, and what keeps no records."""
+    _, findings = load(tmp_path, report=REPORT.replace(was, now))
+    assert (code, where) in [(f.code, f.where) for f in findings], findings
 
 
 @pytest.mark.parametrize(

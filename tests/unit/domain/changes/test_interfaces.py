@@ -8,17 +8,18 @@ import pytest
 
 from interlock.domain.catalog.asset import AssetId, Kind
 from interlock.domain.catalog.behaviour import Behaviour, ErrorAnswer, weakened
-from interlock.domain.catalog.consumer import Use
+from interlock.domain.catalog.consumer import Keeping, Use, Writing
 from interlock.domain.catalog.service import ServiceSpec, ServiceVersion, VersionRef
 from interlock.domain.changes.coherence import check_change, check_uses
 from interlock.domain.changes.cut import cut
-from interlock.domain.changes.interfaces import interface_findings, order_findings, spelled, waves
+from interlock.domain.changes.interfaces import flows, interface_findings, order_findings, spelled
 from interlock.domain.changes.request import Change, Move
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Unit
 from interlock.domain.schemas.contract import record
 from interlock.domain.schemas.field import INTEGER, STRING, Field
+from interlock.domain.schemas.order import Order, order
 from interlock.kernel.errors import Missing
 
 DELAY = Field("delay", INTEGER, unit="min")
@@ -116,19 +117,64 @@ def test_readers_of_what_is_kept_are_told_by_name() -> None:
     assert [c for c, _ in found(moved)] == ["interface.compatible"]
 
 
+def there(declared: Workspace, change: Change = CHANGE) -> Order:
+    return order(flows(declared, change, {}))
+
+
+def back(declared: Workspace, change: Change = CHANGE) -> Order:
+    return order(flows(declared, change, {}), is_back=True)
+
+
+def told(declared: Workspace) -> list[str]:
+    return [f.code for f in order_findings(CHANGE, there(declared), back(declared))]
+
+
 def test_the_order_follows_from_what_reads_what() -> None:
     """Readers go first when only they can bridge; no order is said to be none; what they do not read does not
     count.
     """
     use = Use(REPORT, GIVEN)
     widened = replace(workspace((replace(DELAY, nullable=True), CARRIER)), uses=(use,))
-    assert spelled(waves(widened, CHANGE, {})) == (("job:report moves",), ("service:scorer moves",))
+    assert spelled(there(widened)) == (("job:report moves",), ("service:scorer moves",))
+    assert told(widened) == ["order.no_way_back"]
     narrowed = replace(workspace((replace(DELAY, minimum=0), CARRIER)), uses=(use,))
-    assert [f.code for f in order_findings(CHANGE, waves(narrowed, CHANGE, {}))] == ["order.none"]
+    assert told(narrowed) == ["order.none"]
     neither = replace(workspace(SECONDS), uses=(use,))
-    assert [f.code for f in order_findings(CHANGE, waves(neither, CHANGE, {}))] == ["order.none"]
+    assert told(neither) == ["order.none"]
     elsewhere = replace(neither, uses=(replace(use, fields=("carrier",)),))
-    assert spelled(waves(elsewhere, CHANGE, {})) == ()
+    assert (spelled(there(elsewhere)), spelled(back(elsewhere)), told(elsewhere)) == ((), (), [])
+
+
+TOPIC = Keeping(AssetId(Kind.STREAM, "answers"), "answer", is_drained=True)
+
+
+def test_a_drain_that_is_declared_makes_an_order_and_a_way_back() -> None:
+    """In all places that keep the contract: data is drained between those who write and those who read it."""
+    use = Use(REPORT, GIVEN)
+    narrowed = replace(workspace((replace(DELAY, minimum=0), CARRIER)), uses=(use,), keepings=(TOPIC,))
+    drained = ("old data of answer is drained or rewritten",)
+    assert spelled(there(narrowed)) == (("service:scorer moves",), drained, ("job:report moves",))
+    assert spelled(back(narrowed)) == (("job:report goes back",), ("service:scorer goes back",))
+    assert told(replace(narrowed, keepings=(TOPIC, replace(TOPIC, is_drained=False)))) == ["order.none"]
+    widened = replace(workspace((replace(DELAY, nullable=True), CARRIER)), uses=(use,), keepings=(TOPIC,))
+    drained = ("new data of answer is drained or rewritten",)
+    assert spelled(back(widened)) == (("service:scorer goes back",), drained, ("job:report goes back",))
+    assert told(widened) == []
+
+
+def test_whoever_else_writes_the_contract_moves_with_it() -> None:
+    """A job that still writes the older version is one of the producers; one that writes the new one is done, and
+    one that reads as well moves in two steps.
+    """
+    widened = replace(workspace((replace(DELAY, nullable=True), CARRIER)), uses=(Use(REPORT, GIVEN),))
+    nightly = Writing(AssetId(Kind.JOB, "nightly"), GIVEN)
+    both = replace(widened, writings=(nightly, Writing(AssetId(Kind.JOB, "done"), VersionRef("answer", "2"))))
+    assert spelled(there(both)) == (("job:report moves",), ("job:nightly moves", "service:scorer moves"))
+    moved = replace(CHANGE, moves=(Move("contract", "answer", "2"),))
+    assert spelled(there(both, moved)) == (("job:report moves",), ("job:nightly moves",))
+    own = replace(widened, writings=(Writing(REPORT, GIVEN),))
+    assert told(own) == ["order.no_way_back", "order.split"]
+    assert spelled(there(own)) == (("job:report can read",), ("job:report writes", "service:scorer moves"))
 
 
 def test_uses_name_what_there_is() -> None:
@@ -141,6 +187,8 @@ def test_uses_name_what_there_is() -> None:
         (finding,) = check_uses(replace(declared, uses=(use,)))
         assert (finding.code, finding.where, finding.is_blocking) == (code, "r.yaml:3", True)
     assert list(check_uses(replace(declared, uses=(Use(REPORT, GIVEN, ("delay",)),)))) == []
+    (finding,) = check_uses(replace(declared, writings=(Writing(REPORT, VersionRef("answer", "7"), "r.yaml:4"),)))
+    assert (finding.code, finding.where) == ("version.unknown", "r.yaml:4")
 
 
 def test_paths_meet_around_and_within() -> None:

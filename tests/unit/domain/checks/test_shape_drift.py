@@ -23,7 +23,7 @@ from interlock.domain.checks.shape import (
     shape_of,
 )
 from interlock.domain.schemas.contract import record
-from interlock.domain.schemas.field import BOOLEAN, NUMBER, STRING, TIMESTAMP, Field
+from interlock.domain.schemas.field import BOOLEAN, NUMBER, STRING, TIMESTAMP, Field, Float, List, Struct
 from interlock.engine.codec import dump, load
 
 CONTRACT = record(
@@ -91,6 +91,41 @@ def test_a_shape_counts_what_is_absent_outside_and_unreadable() -> None:
     assert (shape.fields["eta"].absent, shape.fields["eta"].outside, shape.fields["eta"].values) == (3, 1, {})
     assert (shape.fields["gate"].outside, shape.fields["gate"].values) == (1, {OTHER_WORD: 1})
     assert shape.fields["carrier"].values == {OTHER_WORD: 1}
+
+
+def test_fields_inside_structs_have_shapes_of_their_own() -> None:
+    """By path; an object that is no object is outside, and what is inside it absent; lists are judged whole."""
+    place = Struct((Field("km", Float(), minimum=0, maximum=100), Field("town", STRING, enum=("A", "B"))))
+    fields = (
+        Field("at.x", STRING),
+        Field("from", place),
+        Field("stops", List(Field("stop", place)), required=False),
+    )
+    good = {"at.x": "y", "from": {"km": 30, "town": "A"}}
+    records = [
+        good,
+        {**good, "from": {"km": 130, "town": "C"}},
+        {**good, "from": "home"},
+        {**good, "stops": [{"km": 1}]},
+    ]
+    layout = layout_of(
+        record("trip", "1", fields), [{**good, "from": {"km": i % 50, "town": "B"}} for i in range(300)]
+    )
+    shape = shape_of(records, layout)
+    assert {name: (f.absent, f.outside) for name, f in shape.fields.items()} == {
+        "at.x": (0, 0),
+        "from": (0, 1),
+        "from.km": (1, 1),
+        "from.town": (1, 1),
+        "stops": (3, 1),
+    }
+    assert sum(shape.fields["from.km"].values.values()) == 3
+    assert shape.fields["from.town"].values == {0: 2, OTHER_WORD: 1}
+    split = layout.split("from.km")
+    assert isinstance(split, Numbers)
+    assert quantile(shape_of(records[:1], layout).fields["from.km"].values, split.grid, 0.5) == pytest.approx(
+        30, abs=2
+    )
 
 
 def test_shapes_add_only_within_one_layout_and_survive_the_store() -> None:

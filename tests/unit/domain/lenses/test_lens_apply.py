@@ -8,12 +8,42 @@ from typing import Any
 import pytest
 
 from interlock.domain.lenses.apply import MAX_DEPTH, Rejected, apply, compile_program, translate_text
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Unit
+from interlock.domain.lenses.expressions.nodes import DATE, FLOAT, INT, TEXT, Column, Constant
+from interlock.domain.lenses.expressions.typing import call
+from interlock.domain.lenses.ops import (
+    Add,
+    Blank,
+    Cast,
+    Computed,
+    Drop,
+    Each,
+    Fill,
+    Head,
+    Inside,
+    Map,
+    Nest,
+    Op,
+    Recombine,
+    Rename,
+    Unit,
+    Unnest,
+    Wrap,
+)
 from interlock.domain.lenses.reverse import reversed_ops
+from interlock.domain.schemas.field import Decimal
 from interlock.domain.schemas.scalars import equal_json
 from interlock.kernel.errors import Invalid
 
 CARRIERS = Map("c", (("UA", "United"), ("B6", "JetBlue"), (1, "one"), (True, "yes")))
+
+TENS = Recombine(
+    (Computed("n", call("add", call("mul", Column("t", INT), Constant(10, INT)), Column("o", INT))),),
+    (
+        Computed("t", call("idiv", Column("n", INT), Constant(10, INT)), is_needed=True),
+        Computed("o", call("mod", Column("n", INT), Constant(10, INT))),
+    ),
+)
+INNER = (Rename("p", "q"), Unit("q", 60, integer=True))
 
 TRANSLATED: list[tuple[Op, dict[str, Any], dict[str, Any]]] = [
     (Rename("a", "b"), {"x": 1, "a": 2, "y": 3}, {"x": 1, "b": 2, "y": 3}),
@@ -42,6 +72,35 @@ TRANSLATED: list[tuple[Op, dict[str, Any], dict[str, Any]]] = [
     (Cast("a", "string", "boolean"), {"a": "false"}, {"a": False}),
     (Cast("a", "boolean", "integer"), {"a": True}, {"a": 1}),
     (Cast("a", "integer", "boolean"), {"a": 0.0}, {"a": False}),
+    (Add("a", value=call("mul", Column("n", INT), Constant(2, INT))), {"n": 4}, {"n": 4, "a": 8}),
+    (Add("a", value=Column("n", INT)), {"n": 4, "a": 1}, {"n": 4, "a": 1}),
+    (Add("a", value=call("to_date", Column("d", TEXT))), {"d": "2024-02-30"}, {"d": "2024-02-30", "a": None}),
+    (Add("a", value=Column("d", DATE)), {"d": "2024-02-29"}, {"d": "2024-02-29", "a": "2024-02-29"}),
+    (Add("a", value=Column("d", Decimal(5, 2))), {"d": 1.5}, {"d": 1.5, "a": 1.5}),
+    (Add("a", value=Column("d", Decimal(20, 2))), {"d": "1.50"}, {"d": "1.50", "a": "1.50"}),
+    (Drop("a", value=Column("x", FLOAT)), {"a": 1, "x": 2.0}, {"x": 2.0}),
+    (TENS, {"n": -42, "x": 1}, {"x": 1, "t": -4, "o": -2}),
+    (TENS, {"x": 1}, {"x": 1}),
+    (Nest(("a", "b"), "o"), {"b": 2, "x": 0, "a": 1}, {"x": 0, "o": {"a": 1, "b": 2}}),
+    (Nest(("a", "b"), "b"), {"b": 2, "a": 1}, {"b": {"a": 1, "b": 2}}),
+    (Nest(("a", "b"), "o"), {"x": 0}, {"x": 0}),
+    (Unnest(("a", "b"), "o"), {"o": {"b": 2}, "x": 0}, {"x": 0, "b": 2}),
+    (Unnest(("a", "b"), "o"), {"o": None, "x": 0}, {"x": 0, "a": None, "b": None}),
+    (Unnest(("a",), "o"), {"x": 0}, {"x": 0}),
+    (Wrap("a"), {"a": None}, {"a": [None]}),
+    (Wrap("a"), {}, {}),
+    (Head("a"), {"a": [[1], 2]}, {"a": [1]}),
+    (Head("a"), {"a": []}, {"a": None}),
+    (Head("a"), {"a": None}, {"a": None}),
+    (Fill("a", -1), {"a": None}, {"a": -1}),
+    (Fill("a", -1), {}, {}),
+    (Blank("a", 1), {"a": 1.0}, {"a": None}),
+    (Blank("a", 1), {"a": True}, {"a": True}),
+    (Blank("a", 1), {"a": [1]}, {"a": [1]}),
+    (Inside("o", INNER), {"o": {"p": 1, "r": 2}}, {"o": {"q": 60, "r": 2}}),
+    (Inside("o", INNER), {"o": None}, {"o": None}),
+    (Each("l", INNER), {"l": [{"p": 1}, None, {}]}, {"l": [{"q": 60}, None, {}]}),
+    (Each("l", INNER), {}, {}),
 ]
 
 
@@ -81,7 +140,35 @@ REJECTED: list[tuple[Op, Any]] = [
     (Cast("a", "integer", "boolean"), True),
     (Cast("a", "integer", "boolean"), 2),
     (Cast("a", "number", "string"), 1),
+    (Head("a"), {"b": 1}),
+    (Head("a"), "text"),
+    (Inside("a", INNER), [1]),
+    (Inside("a", INNER), 1),
+    (Each("a", INNER), {"p": 1}),
+    (Each("a", INNER), [{"p": 1}, 2]),
+    (Unnest(("b",), "a"), [1]),
+    (Unnest(("b",), "a"), {"c": 1}),
+    (Nest(("b",), "a"), 1),
 ]
+
+
+REJECTED_ELSEWHERE: list[tuple[Op, dict[str, Any], str]] = [
+    (TENS, {"n": None}, "t"),
+    (TENS, {"n": "42"}, "t"),
+    (TENS, {"n": 42, "o": 1}, "o"),
+    (Unnest(("b",), "a"), {"a": {"b": 1}, "b": 2}, "b"),
+    (Inside("o", INNER), {"o": {"p": "x"}}, "o.q"),
+    (Inside("o", (Each("l", INNER),)), {"o": {"l": [{"p": 1}, {"p": 1, "q": 2}]}}, "o.l.q"),
+    (Inside("o", (Each("l", INNER),)), {"o": {"l": 7}}, "o.l"),
+]
+
+
+@pytest.mark.parametrize(("op", "record", "field"), REJECTED_ELSEWHERE)
+def test_a_rejection_names_the_field_by_its_path(op: Op, record: dict[str, Any], field: str) -> None:
+    """Also where it lies inside an object or a list, and where it could not be made."""
+    with pytest.raises(Rejected) as caught:
+        apply((op,), record)
+    assert caught.value.field == field
 
 
 @pytest.mark.parametrize(("op", "value"), REJECTED)
@@ -125,6 +212,28 @@ def test_a_program_is_turned_around_op_by_op() -> None:
         Rename("b", "a"),
     )
     assert reversed_ops((Unit("a", -2, 3),)) == (Unit("a", -3, 2),)
+
+
+def test_shapes_and_expressions_are_turned_around_as_well() -> None:
+    """Each has its counterpart; what an expression makes on one side is dropped on the other."""
+    value = Column("n", INT)
+    inner = (Fill("p", 0), Wrap("p"))
+    program: tuple[Op, ...] = (
+        Add("a", value=value),
+        Nest(("a", "b"), "o"),
+        Inside("o", inner),
+        Each("l", inner),
+        TENS,
+    )
+    back = (Head("p"), Blank("p", 0))
+    assert reversed_ops(program) == (
+        Recombine(TENS.parts, TENS.whole),
+        Each("l", back),
+        Inside("o", back),
+        Unnest(("a", "b"), "o"),
+        Drop("a", value=value),
+    )
+    assert reversed_ops(reversed_ops(program)) == program
 
 
 def test_bodies_are_objects_or_arrays_of_objects() -> None:

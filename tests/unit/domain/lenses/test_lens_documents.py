@@ -7,9 +7,31 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from interlock.domain.lenses.expressions.nodes import FLOAT, TEXT, Column, Constant
+from interlock.domain.lenses.expressions.typing import call
 from interlock.domain.lenses.lens import Lens
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Unit
+from interlock.domain.lenses.ops import (
+    Add,
+    Blank,
+    Cast,
+    Computed,
+    Drop,
+    Each,
+    Fill,
+    Head,
+    Inside,
+    Map,
+    Nest,
+    Op,
+    Recombine,
+    Rename,
+    Unit,
+    Unnest,
+    Wrap,
+)
 from interlock.domain.lenses.parse import LENS_SCHEMA, lens_from
+from interlock.domain.schemas.contract import Contract, record
+from interlock.domain.schemas.field import ARRAY, NUMBER, STRING, Field, List, Struct
 
 VALIDATOR = Draft202012Validator(LENS_SCHEMA)
 
@@ -40,6 +62,17 @@ READ: list[tuple[dict[str, Any], Op]] = [
         {"map": {"field": "a", "pairs": [[1, "x"], [True, None]], "fallback": None}},
         Map("a", ((1, "x"), (True, None)), (None,)),
     ),
+    ({"nest": {"fields": ["a", "b"], "into": "o"}}, Nest(("a", "b"), "o")),
+    ({"unnest": {"field": "o", "fields": ["a", "b"]}}, Unnest(("a", "b"), "o")),
+    ({"wrap": {"field": "a"}}, Wrap("a")),
+    ({"head": {"field": "a"}}, Head("a")),
+    ({"fill": {"field": "a", "value": -1}}, Fill("a", -1)),
+    ({"blank": {"field": "a", "value": "N/A"}}, Blank("a", "N/A")),
+    ({"in": {"field": "o", "ops": [{"wrap": {"field": "a"}}]}}, Inside("o", (Wrap("a"),))),
+    (
+        {"each": {"field": "l", "ops": [{"in": {"field": "o", "ops": [{"head": {"field": "a"}}]}}]}},
+        Each("l", (Inside("o", (Head("a"),)),)),
+    ),
 ]
 
 
@@ -69,6 +102,16 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("lens.factor_invalid", document({"unit": {"field": "a", "factor": "two"}})),
     ("lens.map_invalid", document({"map": {"field": "a", "pairs": [[1]]}})),
     ("lens.map_invalid", document({"map": {"field": "a", "values": ["a"]}})),
+    ("lens.names_expected", document({"nest": {"fields": "a", "into": "o"}})),
+    ("lens.names_expected", document({"nest": {"fields": ["a", "a"], "into": "o"}})),
+    ("lens.names_expected", document({"unnest": {"field": "o", "fields": []}})),
+    ("lens.value_missing", document({"fill": {"field": "a"}})),
+    ("lens.value_missing", document({"blank": {"field": "a", "value": None}})),
+    ("lens.ops_missing", document({"in": {"field": "a", "ops": {"drop": "b"}}})),
+    ("lens.op_unknown", document({"each": {"field": "a", "ops": [{"drp": {"field": "b"}}]}})),
+    ("lens.formulas_expected", document({"split": {"field": "a", "into": {}, "merge": "b"}})),
+    ("lens.key_missing", document({"split": {"field": "a", "into": {"b": "a"}}})),
+    ("lens.text_expected", document({"add": {"field": "a", "value": 1}})),
 ]
 FAULTS_OF_MEANING: list[tuple[str, dict[str, Any]]] = [
     ("lens.versions_equal", document(to="1")),
@@ -83,6 +126,9 @@ FAULTS_OF_MEANING: list[tuple[str, dict[str, Any]]] = [
     ("lens.unit_twice", document({"unit": {"field": "a", "from": "min", "to": "s", "offset": 1}})),
     ("lens.map_twice", document({"map": {"field": "a", "values": {"x": 1}, "pairs": [["x", 2]]}})),
     ("lens.map_empty", document({"map": {"field": "a"}})),
+    ("lens.value_twice", document({"add": {"field": "a", "value": "b", "default": 1}})),
+    ("lens.value_invalid", document({"fill": {"field": "a", "value": 2**53}})),
+    ("lens.untyped", document({"add": {"field": "a", "value": "b"}})),
 ]
 
 
@@ -120,3 +166,100 @@ def test_the_schema_is_valid_and_describes_every_property() -> None:
             described(one.get("items", {}))
 
     described(LENS_SCHEMA)
+    described(LENS_SCHEMA["$defs"]["op"])
+
+
+LEG = (Field("miles", NUMBER, nullable=True),)
+OLDER = record(
+    "flight-features",
+    "1",
+    (
+        Field("route", STRING),
+        Field("miles", NUMBER),
+        Field("tags", ARRAY),
+        Field("legs", List(Field("x", Struct(LEG)))),
+    ),
+)
+NEWER = record(
+    "flight-features",
+    "2",
+    (
+        Field("origin", STRING),
+        Field("dest", STRING, nullable=True),
+        Field("km", NUMBER, nullable=True),
+        Field("tags", ARRAY),
+        Field("legs", List(Field("x", Struct((*LEG, Field("km", NUMBER, nullable=True)))))),
+    ),
+)
+CONTRACTS: dict[tuple[str, str], Contract] = {(one.name, one.version): one for one in (OLDER, NEWER)}
+
+
+def test_expressions_are_typed_by_the_contract_on_their_side() -> None:
+    """The way there by the older version, the way back by the newer one; in lists by the fields of the objects."""
+    split = {"field": "route", "into": {"origin": "upper(route)", "dest": "trim(route)"}, "merge": "origin || dest"}
+    inner = {"add": {"field": "km", "value": "miles * 1.6"}}
+    lens, findings = lens_from(
+        document(
+            {"split": split},
+            {"add": {"field": "km", "value": "miles * 1.6"}},
+            {"drop": {"field": "miles", "value": "coalesce(km / 1.6, 0)"}},
+            {"each": {"field": "legs", "ops": [inner]}},
+        ),
+        locate,
+        CONTRACTS,
+    )
+    assert findings == []
+    assert lens is not None
+    route, miles, km = Column("route", TEXT, False), Column("miles", FLOAT, False), Column("km", FLOAT)
+    back = call("concat", Column("origin", TEXT, False), Column("dest", TEXT))
+    factor = Constant(1.6, FLOAT)
+    assert lens.ops == (
+        Recombine(
+            (Computed("route", back, is_needed=True),),
+            (Computed("origin", call("upper", route), is_needed=True), Computed("dest", call("trim", route))),
+        ),
+        Add("km", value=call("mul", miles, factor)),
+        Drop("miles", value=call("coalesce", call("div", km, factor), Constant(0.0, FLOAT))),
+        Each("legs", (Add("km", value=call("mul", Column("miles", FLOAT), factor)),)),
+    )
+
+
+def test_merging_is_splitting_the_other_way() -> None:
+    """The fields of a merge are those that its way back computes."""
+    merge = {"into": "route", "value": "origin || '-'", "split": {"origin": "route"}}
+    both = {
+        ("c", "1"): record("c", "1", (Field("origin", STRING),)),
+        ("c", "2"): record("c", "2", (Field("route", STRING),)),
+    }
+    lens, findings = lens_from(document({"merge": merge}, contract="c"), locate, both)
+    assert findings == []
+    assert lens is not None
+    [op] = lens.ops
+    assert isinstance(op, Recombine)
+    assert [[one.field for one in side] for side in (op.whole, op.parts)] == [["origin"], ["route"]]
+
+
+ILL_FORMED = {
+    "miles * 'x'": "column 1",
+    "miles + 1 + kms": "column 13",
+    "upper(tags)": "`tags` is",
+    "km": "there is no field",
+    "miles +": "cannot be read",
+    "random()": "column 1",
+}
+
+
+@pytest.mark.parametrize("text", ILL_FORMED)
+def test_an_expression_without_meaning_is_located(text: str) -> None:
+    """The finding has the file and line of the expression, the column in it, and a remedy."""
+    lens, [finding] = lens_from(document({"add": {"field": "km", "value": text}}), locate, CONTRACTS)
+    assert lens is None
+    assert (finding.code, finding.where) == ("lens.expression_invalid", "lens.yaml:ops.0.add.value")
+    assert ILL_FORMED[text] in finding.says
+    assert finding.remedy
+
+
+def test_expressions_of_the_way_back_see_the_newer_version() -> None:
+    """A field of the older version alone is unknown there, even if it was there on the way."""
+    _, [finding] = lens_from(document({"drop": {"field": "miles", "value": "route"}}), locate, CONTRACTS)
+    assert "there is no field 'route'" in finding.says

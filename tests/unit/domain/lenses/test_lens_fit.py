@@ -7,10 +7,31 @@ from dataclasses import replace
 import pytest
 
 from interlock.domain.lenses.check import fit
+from interlock.domain.lenses.expressions.nodes import FLOAT, TEXT, Column
+from interlock.domain.lenses.expressions.typing import call
 from interlock.domain.lenses.lens import Lens
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Unit
+from interlock.domain.lenses.ops import (
+    Add,
+    Blank,
+    Cast,
+    Computed,
+    Drop,
+    Each,
+    Fill,
+    Head,
+    Inside,
+    Map,
+    Nest,
+    Op,
+    Program,
+    Recombine,
+    Rename,
+    Unit,
+    Unnest,
+    Wrap,
+)
 from interlock.domain.schemas.contract import Contract, record
-from interlock.domain.schemas.field import INTEGER, NUMBER, STRING, Field
+from interlock.domain.schemas.field import INTEGER, NUMBER, STRING, Field, List, Struct
 
 OLDER = record(
     "flights",
@@ -134,3 +155,159 @@ def test_temperatures_are_checked_with_their_offset() -> None:
     assert codes(Unit("t", 9, 5), older=older, newer=newer) == ["lens.unit_misfit"]
     steps = (Unit("t", 1, 1, 273.15), Unit("t", 9, 5, -459.67))
     assert codes(*steps, older=older, newer=newer) == []
+
+
+MIN, SEC = Field("t", INTEGER, unit="min"), Field("t", INTEGER, unit="s")
+NAME = Field("name", STRING)
+UNIT = Unit("t", 60, integer=True)
+
+
+def struct(*fields: Field) -> Struct:
+    return Struct(fields, is_open=False)
+
+
+def listed(*fields: Field) -> List:
+    return List(Field("element", struct(*fields)))
+
+
+SHAPES: dict[str, tuple[Program, tuple[Field, ...], tuple[Field, ...], list[str]]] = {
+    "nest": ((Nest(("t", "name"), "o"),), (MIN, NAME), (Field("o", struct(MIN, NAME)),), []),
+    "nest with a unit to convert": ((Nest(("t",), "o"),), (MIN,), (Field("o", struct(SEC)),), ["lens.unit_misfit"]),
+    "nest of what is not there": (
+        (Nest(("t", "x"), "o"),),
+        (MIN,),
+        (Field("o", struct(MIN)),),
+        ["lens.field_unknown"],
+    ),
+    "nest onto a field": (
+        (Nest(("t",), "name"),),
+        (MIN, NAME),
+        (Field("name", struct(MIN)),),
+        ["lens.field_taken"],
+    ),
+    "unnest": ((Unnest(("t", "name"), "o"),), (Field("o", struct(MIN, NAME)),), (MIN, NAME), []),
+    "unnest of a part": (
+        (Unnest(("t",), "o"),),
+        (Field("o", struct(MIN, NAME)),),
+        (MIN,),
+        ["lens.field_left_over"],
+    ),
+    "unnest of null": (
+        (Unnest(("t",), "o"),),
+        (Field("o", struct(MIN), nullable=True),),
+        (MIN,),
+        ["lens.null_misfit"],
+    ),
+    "unnest of no object": ((Unnest(("t",), "name"),), (NAME, MIN), (MIN,), ["lens.type_misfit"]),
+    "in": ((Inside("o", (UNIT,)),), (Field("o", struct(MIN)),), (Field("o", struct(SEC)),), []),
+    "in, wrongly": (
+        (Inside("o", (Unit("x", 60),)),),
+        (Field("o", struct(MIN)),),
+        (Field("o", struct(MIN)),),
+        ["lens.field_unknown"],
+    ),
+    "in no object": ((Inside("t", (UNIT,)),), (MIN,), (MIN,), ["lens.type_misfit"]),
+    "in, with a zero factor": (
+        (Inside("o", (Unit("t", 0),)),),
+        (Field("o", struct(MIN)),),
+        (Field("o", struct(SEC)),),
+        ["lens.factor_invalid"],
+    ),
+    "each": ((Each("l", (UNIT,)),), (Field("l", listed(MIN)),), (Field("l", listed(SEC)),), []),
+    "each forgotten": ((), (Field("l", listed(MIN)),), (Field("l", listed(SEC)),), ["lens.unit_misfit"]),
+    "each of no list": ((Each("t", (UNIT,)),), (MIN,), (MIN,), ["lens.type_misfit"]),
+    "each leaves a field over": (
+        (),
+        (Field("l", listed(MIN, NAME)),),
+        (Field("l", listed(MIN)),),
+        ["lens.field_left_over"],
+    ),
+    "wrap": ((Wrap("name"),), (NAME,), (Field("name", List(Field("element", STRING))),), []),
+    "wrap of another type": (
+        (Wrap("name"),),
+        (NAME,),
+        (Field("name", List(Field("element", INTEGER))),),
+        ["lens.type_misfit"],
+    ),
+    "head": (
+        (Head("l"),),
+        (Field("l", List(Field("element", INTEGER))),),
+        (Field("l", INTEGER, nullable=True),),
+        [],
+    ),
+    "head of what may be empty": (
+        (Head("l"),),
+        (Field("l", List(Field("element", INTEGER))),),
+        (Field("l", INTEGER),),
+        ["lens.null_misfit"],
+    ),
+    "head of no list": ((Head("name"),), (NAME,), (NAME,), ["lens.type_misfit"]),
+    "fill": ((Fill("t", -1),), (replace(MIN, nullable=True, minimum=0),), (MIN,), []),
+    "fill beyond the bounds": (
+        (Fill("t", -1),),
+        (replace(MIN, nullable=True, minimum=0),),
+        (replace(MIN, minimum=0),),
+        ["lens.bounds_misfit"],
+    ),
+    "fill of another type": ((Fill("t", "none"),), (replace(MIN, nullable=True),), (MIN,), ["lens.type_misfit"]),
+    "fill beyond the enum": (
+        (Fill("name", "none"),),
+        (replace(NAME, nullable=True, enum=("a",)),),
+        (replace(NAME, enum=("a", "b")),),
+        ["lens.enum_misfit"],
+    ),
+    "blank": ((Blank("name", "N/A"),), (NAME,), (replace(NAME, nullable=True),), []),
+    "blank where null is refused": ((Blank("name", "N/A"),), (NAME,), (NAME,), ["lens.null_misfit"]),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_fields_keep_their_type_and_unit_through_shapes(shape: str) -> None:
+    """Objects, lists and stand-ins for null are followed field by field."""
+    ops, older, newer, expected = SHAPES[shape]
+    assert codes(*ops, older=record("c", "1", older), newer=record("c", "2", newer))[:1] == expected
+
+
+def test_what_is_nested_is_named_by_its_path() -> None:
+    """The finding says which op inside, and which field inside."""
+    older, newer = (record("c", v, (Field("o", struct(NAME, MIN)),)) for v in ("1", "2"))
+    findings = fit(Lens("c", "1", "2", (Inside("o", (Rename("name", "n"), Drop("x"))),)), older, newer)
+    assert [f.says for f in findings] == [
+        "op 1 (in): in `o`, op 2 (drop): `x` does not exist at this point",
+        "nothing yields `o.name`, which version 2 has",
+        "`o.n` is left over: version 2 does not have it",
+    ]
+
+
+UPPER = call("upper", Column("name", TEXT, False))
+HALF = call("div", Column("x", FLOAT, False), Column("x", FLOAT, False))
+
+
+def test_what_is_computed_must_be_what_the_contract_wants() -> None:
+    """Type and nullability of expressions are known; the unit of what they yield is not."""
+    older = record("c", "1", (NAME, Field("x", NUMBER)))
+    kept = (NAME, Field("x", NUMBER))
+    for value, made, expected in (
+        (UPPER, Field("n", STRING), []),
+        (UPPER, Field("n", INTEGER), ["lens.type_misfit"]),
+        (HALF, Field("n", NUMBER), ["lens.null_misfit"]),
+        (HALF, Field("n", NUMBER, nullable=True), []),
+        (HALF, Field("n", NUMBER, nullable=True, unit="s"), ["lens.unit_unknown"]),
+    ):
+        assert codes(Add("n", value=value), older=older, newer=record("c", "2", (*kept, made))) == expected
+    dropped = record("c", "2", (Field("x", NUMBER),))
+    assert codes(Drop("name", value=HALF), older=older, newer=dropped)[0] == "lens.type_misfit"
+    nulls = record("c", "1", (Field("x", NUMBER), Field("name", NUMBER)))
+    assert codes(Drop("name", value=HALF), older=nulls, newer=dropped) == ["lens.null_misfit"]
+
+
+def test_a_split_needs_its_field_and_makes_new_ones() -> None:
+    """What is needed is rejected where it would be null, so that it is never null."""
+    older, newer = record("c", "1", (NAME,)), record("c", "2", (Field("a", STRING), Field("b", NUMBER)))
+    back = Computed("name", Column("a", TEXT, False))
+    good = Recombine((back,), (Computed("a", UPPER), Computed("b", call("to_float", call("to_int", UPPER)), True)))
+    assert codes(good, older=older, newer=newer) == []
+    assert codes(good, older=record("c", "1", (NAME, Field("a", STRING))), newer=newer)[0] == "lens.field_taken"
+    assert codes(good, older=record("c", "1", (MIN,)), newer=newer)[0] == "lens.field_unknown"
+    loose = replace(good, parts=(good.parts[0], replace(good.parts[1], is_needed=False)))
+    assert codes(loose, older=older, newer=newer) == ["lens.null_misfit"]

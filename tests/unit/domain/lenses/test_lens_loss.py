@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from interlock.domain.lenses.expressions.nodes import INT, TEXT, Column, Constant
+from interlock.domain.lenses.expressions.typing import call
+from interlock.domain.lenses.inline import lua_lacks
 from interlock.domain.lenses.lens import Lens
-from interlock.domain.lenses.loss import LensLoss, counted, loss
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Op, Rename, Unit
+from interlock.domain.lenses.loss import LensLoss, counted, loss, lossy_ops
+from interlock.domain.lenses.ops import (
+    Add,
+    Blank,
+    Cast,
+    Computed,
+    Drop,
+    Each,
+    Fill,
+    Head,
+    Inside,
+    Map,
+    Nest,
+    Op,
+    Program,
+    Recombine,
+    Rename,
+    Unit,
+    Unnest,
+    Wrap,
+)
 from interlock.domain.lenses.path import LensMissing, lens_path
 from interlock.domain.schemas.contract import record
-from interlock.domain.schemas.field import ARRAY, BOOLEAN, INTEGER, NUMBER, STRING, Field
+from interlock.domain.schemas.field import ARRAY, BOOLEAN, INTEGER, NUMBER, STRING, Field, List, Struct
 
 LENS = Lens(
     "flights",
@@ -135,6 +159,17 @@ ONE_FIELD: list[tuple[Op, Field, Field, list[str]]] = [
     (Rename("a", "a"), Field("a", STRING, nullable=True), A, ["rejected"]),
     (Rename("a", "a"), Field("a", STRING, required=False), A, ["rejected"]),
     (Rename("a", "a"), A, Field("a", STRING, enum=("x",)), ["rejected"]),
+    (Fill("a", "N/A"), Field("a", STRING, nullable=True), A, ["lost"]),
+    (Fill("a", "N/A"), A, A, ["lost"]),
+    (Fill("a", -1), Field("a", INTEGER, nullable=True, minimum=0), Field("a", INTEGER), ["exact"]),
+    (Fill("a", "N/A"), Field("a", STRING, nullable=True, enum=("x",)), A, ["exact"]),
+    (Fill("a", "x"), Field("a", STRING, nullable=True, enum=("x",)), A, ["lost"]),
+    (Blank("a", "N/A"), A, Field("a", STRING, nullable=True), ["exact"]),
+    (Blank("a", "N/A"), Field("a", STRING, nullable=True), Field("a", STRING, nullable=True), ["lost"]),
+    (Wrap("a"), A, Field("a", ARRAY), ["exact"]),
+    (Wrap("a"), Field("a", STRING, nullable=True), Field("a", ARRAY), ["exact"]),
+    (Head("a"), Field("a", List(A)), Field("a", STRING, nullable=True), ["lost"]),
+    (Head("a"), Field("a", List(A), min_items=1, max_items=1), A, ["exact"]),
 ]
 
 
@@ -166,15 +201,17 @@ def test_a_missing_field_that_comes_back_is_counted() -> None:
     assert count.example == "nothing came back as ''"
 
 
-def test_a_path_walks_lenses_both_ways_and_prefers_short_then_lossless() -> None:
-    """Identity is empty; of two equally long paths the one that loses less is taken, whatever the file order."""
+def test_a_path_walks_lenses_both_ways_and_prefers_lossless_then_short() -> None:
+    """Identity is empty; the path that loses least is taken, of equals the shortest, whatever the file order."""
     lossy = [Lens("c", "1", "b", (Drop("x"),)), Lens("c", "b", "3", ())]
     clean = [Lens("c", "3", "z", (Rename("v", "w"),)), Lens("c", "z", "1", ())]
     for lenses in ([*lossy, *clean], [*clean, *lossy]):
         assert lens_path(lenses, "c", "1", "3") == (Rename("w", "v"),)
         assert lens_path(lenses, "c", "1", "1") == ()
     direct = Lens("c", "1", "3", (Drop("x"), Drop("y")))
-    assert lens_path([*clean, direct], "c", "1", "3") == direct.ops
+    assert lens_path([*clean, direct], "c", "1", "3") == (Rename("w", "v"),)
+    plain = Lens("c", "1", "3", (Rename("p", "q"),))
+    assert lens_path([*clean, plain], "c", "1", "3") == plain.ops
 
 
 def test_a_missing_path_names_the_lenses_that_there_are() -> None:
@@ -184,3 +221,90 @@ def test_a_missing_path_names_the_lenses_that_there_are() -> None:
     assert caught.value.code == "lens.missing"
     assert "1 to 2" in caught.value.remedy
     assert "2 to 3" not in caught.value.remedy
+
+
+N = Field("n", INTEGER)
+
+
+def told_of(program: Program, older: tuple[Field, ...], newer: tuple[Field, ...]) -> LensLoss:
+    return loss(Lens("c", "1", "2", program), record("c", "1", older), record("c", "2", newer))
+
+
+def test_fields_in_objects_and_lists_are_told_of_by_their_path() -> None:
+    """Where an op goes into an object, each field of it has a line of its own."""
+    inner, changed = Struct((N, A)), Struct((Field("n", STRING), Field("b", STRING)))
+    ops = (Cast("n", "integer", "string"), Rename("a", "b"))
+    older = (Field("o", inner), Field("l", List(Field("x", inner))))
+    newer = (Field("o", changed), Field("l", List(Field("x", changed))))
+    told = told_of((Inside("o", ops), Each("l", ops)), older, newer)
+    assert effects(told, "forward") == {"o.n": ["exact"], "o.a": ["exact"], "l.n": ["exact"], "l.a": ["exact"]}
+    assert effects(told, "backward") == {
+        "o.n": ["rejected", "lost"],
+        "o.b": ["exact"],
+        "l.n": ["rejected", "lost"],
+        "l.b": ["exact"],
+    }
+
+
+def test_nesting_is_free_but_for_objects_that_are_null_or_empty() -> None:
+    """Moving in loses nothing; moving out loses whether there was an object at all."""
+    for whole, effect in (
+        (Field("o", Struct((N,))), "exact"),
+        (Field("o", Struct((N,)), nullable=True), "lost"),
+        (Field("o", Struct((Field("n", INTEGER, required=False),))), "lost"),
+    ):
+        told = told_of((Nest(("n",), "o"),), (N,), (whole,))
+        assert effects(told, "forward")["n"] == ["exact"]
+        assert effects(told, "backward")["o"] == [effect]
+
+
+TEN = Constant(10, INT)
+TENS = Recombine(
+    (Computed("n", call("add", call("mul", Column("t", INT), TEN), Column("o", INT))),),
+    (Computed("t", call("idiv", Column("n", INT), TEN)), Computed("o", call("mod", Column("n", INT), TEN))),
+)
+
+
+def test_what_expressions_make_is_settled_on_data() -> None:
+    """Nothing is guessed about them: the sentence names the command, and counting gives the answer."""
+    halves = (Field("t", INTEGER, nullable=True), Field("o", INTEGER, nullable=True))
+    told = told_of((TENS,), (N,), halves)
+    assert effects(told, "forward") == {"n": ["check"]}
+    assert effects(told, "backward") == {"t": ["check"], "o": ["check"]}
+    assert all("`lens audit`" in line.says for line in told.lines)
+    needed = replace(TENS, parts=(replace(TENS.parts[0], is_needed=True), TENS.parts[1]))
+    told = told_of((needed,), (N,), (Field("t", INTEGER), halves[1]))
+    assert effects(told, "forward") == {"n": ["check", "rejected"]}
+    lens = Lens("c", "1", "2", (TENS,))
+    assert counted(lens, [{"n": n} for n in (0, 7, 42, -42)]).survived == 4
+    assert counted(Lens("c", "2", "1", (Recombine(TENS.parts, TENS.whole),)), [{"t": 1, "o": 12}]).survived == 0
+
+
+def test_what_is_computed_is_not_invented() -> None:
+    """A field made from others is recomputed, one made from nothing is fabricated; its edits may be lost."""
+    double = call("mul", Column("n", INT), TEN)
+    made = (N, Field("m", INTEGER, nullable=True))
+    told = told_of((Add("m", value=double),), (N,), made)
+    assert effects(told, "forward")["m"] == ["recomputed"]
+    assert effects(told, "backward")["m"] == ["check"]
+    told = told_of((Add("m", value=Constant("x", TEXT)),), (N,), made)
+    assert effects(told, "forward")["m"] == ["fabricated"]
+    assert effects(told, "backward")["m"] == ["lost"]
+
+
+def test_lossy_ops_are_counted_inside_objects_too() -> None:
+    """Shapes are free; what joins, drops or computes is not."""
+    assert lossy_ops((Nest(("a",), "o"), Unnest(("a",), "o"), Wrap("a"), Rename("a", "b"))) == 0
+    assert lossy_ops((Head("a"), Fill("a", 1), Blank("a", 1), TENS)) == 4
+    assert lossy_ops((Inside("o", (Wrap("a"), Each("l", (Drop("a"), Drop("b"))))),)) == 2
+
+
+def test_only_expressions_are_beyond_the_proxy() -> None:
+    """What cannot run where requests pass is named by op and field, inside objects too."""
+    assert lua_lacks((Nest(("a",), "o"), Each("o", (Head("a"), Fill("a", 1))), Drop("x", value=TEN))) == ()
+    inner = (Add("m", value=TEN), TENS, Recombine(TENS.parts, TENS.whole))
+    assert lua_lacks((Inside("o", inner),)) == (
+        "add of `m` with a value in `o`",
+        "split of `n` in `o`",
+        "merge of `n` in `o`",
+    )

@@ -268,8 +268,9 @@ def test_values_fit_their_types(kind: Type, good: list[Any], bad: list[Any]) -> 
 
 
 def test_misfits_name_the_path() -> None:
-    """Every wrong value inside is told, with where it is."""
+    """Every wrong value inside is told, with where it is and where all of its like are."""
     value = [{"price": 1.234}, {}, {"price": None}]
-    assert [path for path, _ in misfits(value, LINES, "lines")] == [
-        *("lines[0].price", "lines[1].price", "lines[2].price"),
-    ]
+    found = list(misfits(value, LINES, "lines"))
+    assert [one.at.path for one in found] == ["lines[0].price", "lines[1].price", "lines[2].price"]
+    assert [one.kind for one in found] == ["type", "missing", "null"]
+    assert {one.at.field for one in found} == {"lines[].price"}

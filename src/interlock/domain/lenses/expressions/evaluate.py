@@ -65,6 +65,8 @@ def constant(value: Any, one: ExprType) -> Any:
             return None
         case Decimal():
             return Exact(value)
+        case Float():
+            return float(value)
         case Date():
             return date.fromisoformat(value)
         case Timestamp():
@@ -90,6 +92,8 @@ def bounded(value: Any, one: ExprType) -> Any:
             return _moment(value, is_zoned)
         case Decimal(precision, scale) if not isinstance(value, bool) and isinstance(value, int | str | Exact):
             return to_decimal(value, precision, scale)
+        case Decimal(precision, scale) if isinstance(value, float) and math.isfinite(value):
+            return to_decimal(Exact(repr(value)), precision, scale)  # as JSON writes it
         case _:
             return value if isinstance(value, _PYTHON[type(one).__name__]) else None
 

@@ -145,6 +145,13 @@ class _Reader:
         if depth > MAX_DEPTH:
             says = f"the expression nests deeper than {MAX_DEPTH}"
             raise ExpressionInvalid(says, remedy="Split it in two fields.")
+        try:
+            return self._read(node, depth)
+        except ExpressionInvalid as wrong:
+            wrong.details.setdefault("column", _column(node))  # of the innermost part that knows where it stands
+            raise
+
+    def _read(self, node: exp.Expr, depth: int) -> Expr:
         kind = type(node).__name__
         if reader := getattr(self, f"_{kind.lower()}", None):
             found: Expr = reader(node, depth + 1)
@@ -248,6 +255,12 @@ class _Reader:
         if name in ("date_in", "hour_in"):
             _check_zone(args)
         return call(_NAMED[name], *args)
+
+
+def _column(node: exp.Expr) -> int | None:
+    """Where the text of `node` begins, from 1, as far as the parser remembers."""
+    places = [part.meta["start"] for part in node.walk() if "start" in part.meta]
+    return min(places) + 1 if places else None
 
 
 def _extra(node: exp.Expr) -> bool:

@@ -26,6 +26,7 @@ _PROMOTIONS = {
     "string": {"bytes"},
 }
 _LOSSY = {("float", "int"), ("float", "long"), ("double", "long"), ("string", "bytes")}
+_NAMED = ("record", "error", "enum", "fixed")
 _UNIONS = ("union", "error_union")
 
 
@@ -53,10 +54,10 @@ class _Resolution:
 
     def _fails(self, reader: Any, writer: Any, path: str) -> bool:
         """Whether a branch of a union is no match. What was found under a failed attempt is forgotten."""
-        before = dict(self.known)
+        mark = len(self.known)
         fails = any(reason.is_blocking for reason in self.compare(reader, writer, path))
-        if fails:
-            self.known = before
+        while fails and len(self.known) > mark:  # what was added last goes first
+            self.known.popitem()
         return fails
 
     def _resolve(self, reader: Any, writer: Any, path: str) -> Iterator[Reason]:
@@ -85,7 +86,7 @@ class _Resolution:
 
     def _branches(self, reader: Any, writer: Any, path: str) -> Iterator[Reason]:
         for branch in reader.schemas:
-            if not self._fails(branch, writer, path):
+            if not _is_another(branch, writer) and not self._fails(branch, writer, path):
                 yield from self.compare(branch, writer, path)
                 return
         says = f"reader union lacking writer type: {_shown(writer)}"
@@ -133,9 +134,18 @@ class _Resolution:
         yield Reason("LOGICAL_TYPE_CHANGED", path or "/", says, remedy, blocks, assumption)
 
 
-def _names(reader: Any, writer: Any, path: str) -> Iterator[Reason]:
+def _is_another(reader: Any, writer: Any) -> bool:
+    """Whether both are named types of two names: told at sight, because unions may have thousands of them."""
+    return reader.type == writer.type and reader.type in _NAMED and not _is_named_alike(reader, writer)
+
+
+def _is_named_alike(reader: Any, writer: Any) -> bool:
     aliases = reader.props.get("aliases")
-    if reader.name != writer.name and not (isinstance(aliases, list) and writer.fullname in aliases):
+    return reader.name == writer.name or (isinstance(aliases, list) and writer.fullname in aliases)
+
+
+def _names(reader: Any, writer: Any, path: str) -> Iterator[Reason]:
+    if not _is_named_alike(reader, writer):
         remedy = f"Keep the name, or give the reader the alias {writer.fullname!r}."
         yield Reason("NAME_MISMATCH", f"{path}/name", f"expected: {writer.fullname}", remedy)
 

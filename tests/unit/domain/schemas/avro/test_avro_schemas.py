@@ -162,3 +162,20 @@ def test_a_default_that_is_no_value_of_its_type_is_refused(kind: Any, default: A
 def test_a_default_of_its_type_is_taken(kind: Any, default: Any) -> None:
     """Of a union, a value of any branch."""
     assert parsed(record(field("x", kind, default=default))).fields[0].has_default
+
+
+def test_a_union_of_many_records_is_read_by_their_names() -> None:
+    """Each branch finds its own among a thousand; a renamed one by its alias; a lost one is told."""
+
+    def union(*names: str, **aliases: list[str]) -> Any:
+        branches = [
+            record(field("x", "int"), name=n, **({"aliases": aliases[n]} if n in aliases else {})) for n in names
+        ]
+        return record(field("u", ["null", *branches]))
+
+    names = [f"R{i}" for i in range(1_000)]
+    assert told(union(*names), union(*reversed(names))) == ()
+    assert told(union(*names), union(*names[:-1], "New", New=["R999"])) == ()
+    assert blocking(told(union(*names), union(*names[:-1]))) == [
+        ("MISSING_UNION_BRANCH", "/fields/0/type/1000"),
+    ]

@@ -1,4 +1,6 @@
-"""Expressions of the lens language as Ibis expressions: the same value on every engine, or a refusal at plan time.
+"""Expressions of the language as Ibis expressions: the same value on every engine, or a refusal at plan time.
+
+Lenses over tables and the row conditions of contracts share it, with all else that reads tables.
 
 Where an engine would raise, wrap or round differently, operands become NULL before they meet: CASE branches are no
 protection, since engines may evaluate them for every row.
@@ -6,12 +8,12 @@ protection, since engines may evaluate them for every row.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any, Literal
 
+from interlock.adapters.schemas.columns import is_day
 from interlock.domain.lenses.expressions.evaluate import EXACT_LIMIT, LARGEST, SMALLEST
 from interlock.domain.lenses.expressions.nodes import Call, Column, Constant, Expr, ExprType, Name
 from interlock.domain.schemas.field import Bool, Date, Decimal, Float, Int, String, Timestamp
@@ -65,7 +67,7 @@ def with_columns(table: Value, wanted: Mapping[str, Expr], engine: Engine) -> Va
     for expr in wanted.values():
         if missing := lacks(expr, engine):
             raise EngineRefuses(
-                f"{engine} cannot compute {', '.join(missing)} exactly", remedy="Use another engine for this lens."
+                f"{engine} cannot compute {', '.join(missing)} exactly", remedy="Use another engine for it."
             )
     levels: dict[Call, int] = {}
     for expr in wanted.values():
@@ -79,23 +81,6 @@ def with_columns(table: Value, wanted: Mapping[str, Expr], engine: Engine) -> Va
     emitter.table = table
     whole = table.mutate(**{name: emitter.emit(expr) for name, expr in wanted.items()})
     return whole.drop(*names.values()) if names else whole
-
-
-def prepare_sqlite(connection: Any) -> None:
-    """Gives a connection of the sqlite3 module the functions that Ibis' SQL for SQLite calls."""
-
-    def searched(text: str | None, pattern: str) -> bool | None:
-        return None if text is None else re.search(pattern, text, re.ASCII) is not None
-
-    def floor(value: float | None) -> float | None:
-        return None if value is None else float(math.floor(value))
-
-    def ceil(value: float | None) -> float | None:
-        return None if value is None else float(math.ceil(value))
-
-    connection.create_function("_IBIS_REGEX_SEARCH", 2, searched, deterministic=True)
-    connection.create_function("floor", 1, floor, deterministic=True)
-    connection.create_function("ceil", 1, ceil, deterministic=True)
 
 
 def _level(expr: Expr, levels: dict[Call, int]) -> int:
@@ -164,7 +149,7 @@ class _Emitter:
         return self._ibis.literal(repr(float(value))).cast("float64")
 
     def _only(self, condition: Value, value: Value) -> Value:
-        return condition.ifelse(value, self._ibis.null(value.type()))
+        return condition.ifelse(value, self._ibis.null(value.type()(nullable=True)))
 
     def _call(
         self, function: Name, args: list[Value], literals: list[Any], types: list[ExprType], result: ExprType
@@ -288,13 +273,7 @@ class _Emitter:
     def _to_date(self, args: list[Value], *_: Any) -> Value:
         """A calendar is checked before the cast, which would raise on some engines."""
         text = self._only(self._full_match(args[0], "[0-9]{4}-[0-9]{2}-[0-9]{2}"), args[0])
-        year, month, day = (text.substr(start, n).cast("int64") for start, n in ((0, 4), (5, 2), (8, 2)))
-        is_leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
-        february = is_leap.ifelse(self._ibis.literal(29, "int64"), self._ibis.literal(28, "int64"))
-        short = month.isin([4, 6, 9, 11]).ifelse(self._ibis.literal(30, "int64"), self._ibis.literal(31, "int64"))
-        last = (month == 2).ifelse(february, short)
-        fits = (year >= 1) & month.between(1, 12) & (day >= 1) & (day <= last)
-        return self._only(fits, text).cast("date")
+        return self._only(is_day(text), text).cast("date")
 
     # ---- text
 

@@ -1,1 +1,0 @@
-"""Lenses over whole tables, run by the engines that Ibis speaks to."""
