@@ -2,7 +2,7 @@
 
 The rules: two of no null, an enum, two ranges, a pattern, a length, a share of nulls, a number of rows. Pandera's
 ibis backend runs those that it has (all but the last two) on the same table in the same run; it is left out where
-it is not installed (`pip install 'pandera[ibis]' pandas`).
+it is not installed.
 """
 
 from __future__ import annotations

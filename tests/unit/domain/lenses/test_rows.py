@@ -63,6 +63,8 @@ def test_records_break_a_condition_that_is_false_for_them() -> None:
     assert ("c1", "check") not in violations(fine | {"n": "one"})
     assert violations(fine | {"price": 3.01}) == (("c2", "check"),)
     assert violations(fine | {"sent": "2025-12-31T23:59:59Z"}) == (("c2", "check"),)
-    counts = count_violations([b'{"net": 3, "total": 1}', b"[]"], contract, row_tests(contract.record))
+    counts = count_violations(
+        [b'{"net": 3, "total": 1, "state": "x"}', b"[]"], contract, row_tests(contract.record)
+    )
     assert counts.fields["c0"] == {"check": 1}
     assert counts.broken == 2
