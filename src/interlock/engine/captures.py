@@ -72,7 +72,7 @@ class Spread:
     named: fields that say which release answered.
     """
 
-    learning: tuple[Mapping[str, str | int | float | bool | None], ...] = ()
+    learning: tuple[Mapping[str, Any], ...] = ()
     layout: Layout | None = None
     candidate: Shape = field(default_factory=Shape)
     baseline: Shape = field(default_factory=Shape)

@@ -159,6 +159,16 @@ def test_a_text_that_names_the_release_is_said_and_does_not_hold(world: World) -
     assert any("by says which release answered" in note for note in told)
 
 
+def test_answers_with_objects_inside_are_watched(world: World) -> None:
+    """What is learned of them is stored and read again at every look."""
+    rollout = world.begin()
+    body = json.dumps({"score": 0.5, "from": {"airport": "JFK", "legs": [1, 2], "deep": {"x": 1}}}).encode()
+    for _ in range(6):
+        world.plane.sample("scoring", {rollout.baseline: [body] * 20, rollout.candidate: [body] * 20})
+        world.second()
+    assert world.run().position.outcome == "promoted"
+
+
 def test_answers_that_are_no_objects_are_said_not_to_be_watched(world: World) -> None:
     """Plain text tells nothing; the rollout is not held by it."""
     rollout = world.begin()
