@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from interlock.domain.lenses.flow import Known, known, step
@@ -26,7 +26,7 @@ from interlock.domain.lenses.ops import (
     Unnest,
     Wrap,
 )
-from interlock.domain.schemas.field import Field, Json
+from interlock.domain.schemas.field import Field, Json, Struct
 
 Path = tuple[str, ...]
 """Names from the outermost field inward, through lists as well."""
@@ -72,15 +72,18 @@ def dotted(path: Path) -> str:
 
 def traces(program: Program, fields: Iterable[Field]) -> tuple[Trace, ...]:
     """The ways of all fields: those that ended first, then those that arrive, in order of the fields."""
-    walk = _Walk({(one.name,): Trace((one.name,), (one.name,), known(one)) for one in fields}, [])
+    walk = _Walk({(one.name,): Trace((one.name,), (one.name,), known(one)) for one in fields})
     walk.follow(program, (), lambda op: op)
     return (*walk.ended, *walk.live.values())
 
 
 @dataclass(slots=True)
 class _Walk:
+    """`opened`: the ways of objects whose fields have ways of their own by now, at the same paths as those."""
+
     live: Live
-    ended: list[Trace]
+    ended: list[Trace] = field(default_factory=list)
+    opened: Live = field(default_factory=dict)
 
     def follow(self, program: Program, at: Path, scope: Scope) -> None:
         for op in program:
@@ -135,8 +138,11 @@ class _Walk:
             else:
                 live[key] = trace
         self.live = live
+        below = {key: (*target, *key[len(source) :]) for key in self.opened if key[: len(source)] == source}
+        self.opened = {below.get(key, key): trace for key, trace in self.opened.items()}
 
     def end(self, path: Path, op: Op, scope: Scope) -> None:
+        self.opened = {key: trace for key, trace in self.opened.items() if key[: len(path)] != path}
         for key in self.of(path):
             trace = self.live.pop(key)
             self.ended.append(replace(trace, target=None, steps=(*trace.steps, Step(scope(op), op, None))))
@@ -158,18 +164,25 @@ class _Walk:
             for name, inner in here.inside.items():
                 source = None if trace.source is None else (*trace.source, name)
                 live[*path, name] = Trace(source, (*path, name), inner, above)
-        self.live = live
+        self.live, self.opened[path] = live, trace
         return True
 
     def unnest(self, fields: tuple[str, ...], path: Path, scope: Scope) -> None:
         """The object ends, its fields move out."""
-        whole, op = self.live.get(path), Unnest(fields, path[-1])
+        op = Unnest(fields, path[-1])
         if not self.expand(path):
             return
-        if whole is not None:
-            self.ended.append(replace(_past(whole, op, scope, is_self=True), target=None))
+        if (whole := self.opened.pop(path, None)) is not None:
+            self.ended.append(replace(_past(self.as_it_is(whole, path), op, scope, is_self=True), target=None))
         for name in fields:
             self.move((*path, name), (*path[:-1], name), Unnest((name,), path[-1]), scope)
+
+    def as_it_is(self, whole: Trace, path: Path) -> Trace:
+        """An object's way with the fields that it has by now, those that ops inside it renamed or dropped too."""
+        inside = tuple(self.live[key].now.field for key in self.of(path) if len(key) == len(path) + 1)
+        one = whole.now.field
+        of_struct = isinstance(one.type, Struct)
+        return replace(whole, now=known(replace(one, type=Struct(inside)))) if of_struct else whole
 
     def within(self, op: Inside | Each, ops: Program, path: Path, scope: Scope) -> None:
         if not self.expand(path):
