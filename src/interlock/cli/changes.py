@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from interlock.cli.api import Api, part
+from interlock.cli.api import Api
+from interlock.cli.api import part as quoted
 from interlock.cli.output import Exit, finish, output_option, show
 
 ROLES = ["change-sponsor", "data-steward", "model-validator", "service-owner"]
@@ -56,6 +57,34 @@ def change_list(obj: dict[str, Any], output: str) -> None:
     show(output, changes, text)
 
 
+@change.command("revert")
+@click.argument("change_name", metavar="CHANGE")
+@click.option(
+    "--only",
+    "part",
+    type=click.Choice(["all", "model", "contract"]),
+    default="all",
+    help="all (default), the model alone, or contracts and lenses alone.",
+)
+@click.option("--name", default="", help="Of the new change (default: revert-CHANGE).")
+@click.option("--dry-run", is_flag=True, help="Show it, write nothing.")
+@output_option
+@click.pass_obj
+def change_revert(obj: dict[str, Any], change_name: str, part: str, name: str, dry_run: bool, output: str) -> None:
+    """Write the change request that takes CHANGE back: the model, the transformation, or both."""
+    body = {"part": part, "name": name, "dry_run": dry_run}
+    made = Api(**obj).post(f"/changes/{quoted(change_name)}/revert", body)
+
+    def text() -> None:
+        for move in made["change"]["moves"]:
+            (kind, what), (_, to) = move.items()
+            click.echo(f"{kind}:{what} -> {to}")
+        click.echo(f"wrote {made['written'] or 'nothing (dry run)'}")
+        click.echo(f"Read it, then `interlock plan {made['change']['name']}`.")
+
+    show(output, made, text)
+
+
 def _move(text: str) -> dict[str, str]:
     kind, _, rest = text.partition(":")
     name, _, version = rest.partition("=")
@@ -70,7 +99,7 @@ def _move(text: str) -> dict[str, str]:
 @click.pass_obj
 def plan(obj: dict[str, Any], change: str, output: str) -> None:
     """Compile CHANGE and explain it: stages, gates, losses, findings, and the digest that approvals bind to."""
-    view = Api(**obj).post(f"/changes/{part(change)}/plan")
+    view = Api(**obj).post(f"/changes/{quoted(change)}/plan")
     show(output, view, lambda: _print_plan(view))
     if view["is_blocked"]:
         finish(Exit.NO)
@@ -150,7 +179,7 @@ def approve(
     """Approve exactly the present plan of CHANGE, in a role."""
     body = {"role": role} | ({"digest": digest} if digest else {})
     api = Api(obj["workspace"], person or obj["person"])
-    view = api.post(f"/changes/{part(change)}/approvals", body)
+    view = api.post(f"/changes/{quoted(change)}/approvals", body)
 
     def text() -> None:
         click.echo(f"{view['person']} approved {view['digest']} as {role}")
@@ -165,7 +194,7 @@ def approve(
 @click.pass_obj
 def impact(obj: dict[str, Any], asset: str, output: str) -> None:
     """What a change of an asset reaches, and why."""
-    view = Api(**obj).get(f"/impact?asset={part(asset)}")
+    view = Api(**obj).get(f"/impact?asset={quoted(asset)}")
 
     def text() -> None:
         for r in view["reaches"] or [{"asset": "nothing", "says": f"nothing depends on {asset}", "owner": "-"}]:

@@ -9,9 +9,12 @@ from interlock.domain.audit.event import Event
 from interlock.domain.catalog.asset import AssetId, Kind
 from interlock.domain.catalog.graph import graph_of
 from interlock.domain.catalog.impact import impact
+from interlock.domain.changes.revert import Part, reverted
+from interlock.domain.changes.workspace import Workspace
+from interlock.engine import records
 from interlock.engine.context import Context
 from interlock.kernel.digest import plain
-from interlock.kernel.errors import Invalid, Refused
+from interlock.kernel.errors import Invalid, Missing, Refused
 from interlock.kernel.ident import did_you_mean, is_name
 
 
@@ -74,16 +77,50 @@ def create(
     if not is_name(name):
         raise Invalid(f"{name!r} is not a name", remedy="Use lower-case letters, digits, dots and dashes.")
     workspace, _ = context.workspaces.load()
-    if name in workspace.changes:
-        raise ChangeExists(f"change {name!r} exists", remedy=f"Edit {workspace.changes[name].where} instead.")
+    _refuse_existing(workspace, name)
     document = {
-        "kind": "Change",
         "name": name,
         "why": why or f"Move {', '.join(next(iter(m.values())) for m in moves)}.",
         "author": author,
         "sponsor": sponsor,
         "moves": [dict(m) for m in moves],
     }
+    return _written(context, document, author, dry_run)
+
+
+def revert(
+    context: Context, change: str, part: Part, author: str, name: str = "", dry_run: bool = False
+) -> dict[str, Any]:
+    """Write the change request that takes back `part` of a change: planned, approved and rolled out like any other.
+    It goes by the newest plan of the change. NotReverted when the part cannot go back alone.
+    """
+    workspace, _ = context.workspaces.load()
+    with context.store.transaction() as tx:
+        plan = records.newest_plan(tx, change)
+    if plan is None:
+        raise Missing(f"change {change!r} was never planned", remedy="Only what was planned can be reverted.")
+    moves = reverted(workspace, [(m.kind, m.name, m.before, m.after) for m in plan.moves], part)
+    name = name or f"revert-{change}" + ("" if part == "all" else f"-{part}")
+    _refuse_existing(workspace, name)
+    what = {"all": "Take back", "model": "Take back the model of", "contract": "Take back the contracts of"}[part]
+    document = {
+        "name": name,
+        "why": f"{what} {change}.",
+        "author": author,
+        "sponsor": plan.sponsor,
+        "moves": [{m.kind: m.name, "to": m.to} for m in moves],
+    }
+    return _written(context, document, author, dry_run)
+
+
+def _refuse_existing(workspace: Workspace, name: str) -> None:
+    if name in workspace.changes:
+        raise ChangeExists(f"change {name!r} exists", remedy=f"Edit {workspace.changes[name].where} instead.")
+
+
+def _written(context: Context, document: dict[str, Any], author: str, dry_run: bool) -> dict[str, Any]:
+    name, why = document["name"], document["why"]
+    document = {"kind": "Change", **document}
     if dry_run:
         return {"written": None, "change": document}
     path = context.workspaces.write_change(document)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from interlock.adapters.web.speaker import Engine, Speaker
 from interlock.domain.changes.request import Role
+from interlock.domain.changes.revert import Part
 from interlock.engine import changes, plans
 from interlock.engine.views import plan_view
 from interlock.kernel.digest import plain
@@ -31,6 +32,15 @@ class ChangeBody(BaseModel):
     why: str = ""
     sponsor: str = ""
     moves: list[MoveBody] = Field(min_length=1)
+    dry_run: bool = False
+
+
+class RevertBody(BaseModel):
+    """Which part of a change goes back: all of it, the model alone, or contracts and lenses alone."""
+
+    model_config = ConfigDict(extra="forbid")
+    part: Part = "all"
+    name: str = ""
     dry_run: bool = False
 
 
@@ -62,6 +72,12 @@ def create(body: ChangeBody, context: Engine, person: Speaker) -> dict[str, Any]
     """Write a new change request into the workspace."""
     moves = [{m.kind: m.name, "to": m.to} for m in body.moves]
     return changes.create(context, body.name, body.why, person, body.sponsor or person, moves, body.dry_run)
+
+
+@routes.post("/changes/{name}/revert", status_code=201)
+def revert(name: str, body: RevertBody, context: Engine, person: Speaker) -> dict[str, Any]:
+    """Write the change request that takes back a part of this one."""
+    return changes.revert(context, name, body.part, person, body.name, body.dry_run)
 
 
 @routes.post("/changes/{name}/plan")

@@ -260,12 +260,13 @@ def _losses(workspace: Workspace, change: Change, current: Release) -> Iterator[
 
 def _findings(workspace: Workspace, change: Change, plan: Plan, current: Release) -> Iterator[Finding]:
     for move in plan.moves:
-        if move.kind == "service" and move.before == move.after:
+        is_same = plan.baseline.deployment(move.name) == plan.candidate.deployment(move.name)
+        if move.kind == "service" and is_same:
             yield Finding(
                 "change.no_move",
                 Severity.ERROR,
                 f"service:{move.name}",
-                f"{move.name} already serves version {move.after}",
+                f"{move.name} already serves version {move.after}, with the same lenses",
                 "Remove the move, or name another version.",
                 change.where,
             )
