@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from interlock import __version__
-from interlock.cli import audit, changes, checks, contracts, data, gates, rollouts, setup
+from interlock.cli import audit, changes, checks, contracts, data, gates, lenses, rollouts, setup
 from interlock.cli.output import fails_clearly
 
 
@@ -41,6 +41,7 @@ for command in (
     changes.approve,
     changes.impact,
     contracts.contract,
+    lenses.lens,
     data.data,
     rollouts.rollout,
     rollouts.status,

@@ -31,6 +31,8 @@ class Batch:
     next_sql: str
     first_sql: str
     """As next_sql, from the first row on: it has no parameter but `:size`."""
+    start_sql: str
+    """As sql, for the first stretch: without a lower bound, so it has the parameters `:upto_0 ...` alone."""
     count_sql: str
     """How many rows there are, for progress."""
 
@@ -68,3 +70,5 @@ class Migration:
     dialect: Dialect
     steps: tuple[MigrationStep, ...]
     no_return: str
+    database: str = ""
+    """The declared name of the database where the table is; its address is no part of a plan."""
