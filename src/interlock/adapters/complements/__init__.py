@@ -1,0 +1,1 @@
+"""Where complements are kept."""

@@ -1,0 +1,127 @@
+"""Complements in one SQLite file: by the key of the record, until the time they are kept to.
+
+A batch is one transaction, and writing it again changes nothing, so that a run that was cut short goes on. The file
+names the lens it belongs to; another lens is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interlock.domain.lenses.complement import Kept
+from interlock.kernel.errors import Invalid, Missing, Unavailable
+from interlock.kernel.instant import Instant
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS complement (key TEXT PRIMARY KEY, kept TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS belongs (lens TEXT NOT NULL);
+"""
+_AT_ONCE = 500
+"""Keys per query, well below SQLite's limit of parameters."""
+
+
+class ComplementForeign(Invalid):
+    """The file holds the complements of another lens, or is no complement file."""
+
+    code = "complement.foreign"
+
+
+class ComplementMissing(Missing):
+    """There is no such file."""
+
+    code = "complement.missing"
+
+
+class ComplementUnwritable(Unavailable):
+    """The file cannot be written: the disk is full, say."""
+
+    code = "complement.unwritable"
+
+
+@dataclass(frozen=True, slots=True)
+class ComplementFile:
+    """An open file. Keys are JSON texts of the key fields' values, in order."""
+
+    connection: sqlite3.Connection
+    path: Path
+
+    def keep(self, batch: Iterable[tuple[Sequence[Any], tuple[Kept, ...]]], until: Instant) -> int:
+        """Keeps the complements of a batch, those that hold something, and gives their number. What was kept for a
+        key before is replaced: the newest translation counts.
+        """
+        rows = [(key_text(key), dumped(kept), until.timestamp()) for key, kept in batch if kept]
+        with self._failing(), self.connection:
+            self.connection.executemany("INSERT OR REPLACE INTO complement VALUES (?, ?, ?)", rows)
+        return len(rows)
+
+    def of(self, keys: Sequence[Sequence[Any]], now: Instant) -> Mapping[str, tuple[Kept, ...]]:
+        """What is kept for those of the keys that have something that has not expired, by `key_text`."""
+        found: dict[str, tuple[Kept, ...]] = {}
+        for start in range(0, len(keys), _AT_ONCE):
+            texts = [key_text(key) for key in keys[start : start + _AT_ONCE]]
+            marks = ", ".join("?" * len(texts))
+            asked = f"SELECT key, kept FROM complement WHERE key IN ({marks}) AND until > ?"
+            found |= {key: loaded(kept) for key, kept in self.connection.execute(asked, (*texts, now.timestamp()))}
+        return found
+
+    def expire(self, now: Instant) -> int:
+        """Removes what is no longer kept, and gives how many records that were."""
+        with self._failing(), self.connection:
+            return self.connection.execute("DELETE FROM complement WHERE until <= ?", (now.timestamp(),)).rowcount
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise ComplementUnwritable(
+                f"{self.path} cannot be written: {error}", remedy="Free space, then run the same again."
+            ) from error
+
+
+@contextmanager
+def complements(path: Path, lens: str, is_new: bool) -> Iterator[ComplementFile]:
+    """The file at `path`, which belongs to the lens with the digest `lens`. is_new: it is made when missing."""
+    if not is_new and not path.is_file():
+        raise ComplementMissing(f"there is no complement {path}", remedy="Name the file that --keep wrote.")
+    connection = sqlite3.connect(path)
+    try:
+        _belongs(connection, path, lens)
+        yield ComplementFile(connection, path)
+    finally:
+        connection.close()
+
+
+def _belongs(connection: sqlite3.Connection, path: Path, lens: str) -> None:
+    try:
+        connection.executescript(_SCHEMA)
+        with connection:
+            connection.execute("INSERT INTO belongs SELECT ? WHERE NOT EXISTS (SELECT 1 FROM belongs)", (lens,))
+        [(owner,)] = connection.execute("SELECT lens FROM belongs")
+    except sqlite3.DatabaseError as error:
+        raise ComplementForeign(f"{path} is no complement: {error}", remedy="Name another file.") from error
+    if owner != lens:
+        raise ComplementForeign(
+            f"{path} belongs to another lens ({owner[:19]}, not {lens[:19]})",
+            remedy="Restore with the lens that it was kept with, or name another file.",
+        )
+
+
+def key_text(key: Sequence[Any]) -> str:
+    return json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
+
+
+def dumped(kept: tuple[Kept, ...]) -> str:
+    return json.dumps([[one.path, one.original, one.returned] for one in kept], ensure_ascii=False)
+
+
+def loaded(text: str) -> tuple[Kept, ...]:
+    return tuple(
+        Kept(tuple(path), tuple(original), tuple(returned)) for path, original, returned in json.loads(text)
+    )
