@@ -18,6 +18,11 @@ from typing import Any
 
 from interlock.kernel.instant import to_rfc3339
 
+SPARSE = "sparse"
+"""Metadata of a dataclass field that is left out while it holds its default: what does not use a field that came
+later keeps its name.
+"""
+
 
 def plain(value: Any) -> Any:
     """`value` as JSON-ready data: dataclasses become objects, tuples and sets lists, enums their values."""
@@ -37,9 +42,13 @@ def plain(value: Any) -> Any:
         case set() | frozenset():
             return sorted(plain(v) for v in value)
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if not _is_unused(value, f)}
         case _:
             raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def _is_unused(value: Any, field: dataclasses.Field[Any]) -> bool:
+    return SPARSE in field.metadata and getattr(value, field.name) == field.default
 
 
 def _one_number(value: Any) -> Any:

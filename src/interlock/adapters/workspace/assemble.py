@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from interlock.adapters.workspace.behaviours import held_links, keepings_from, uses_from, writings_from
+from interlock.adapters.workspace.databases import databases_from
 from interlock.adapters.workspace.gate_specs import gates_from
 from interlock.adapters.workspace.kinds import KINDS
 from interlock.adapters.workspace.located_yaml import Located, MapNode, ScalarNode
@@ -32,6 +33,7 @@ from interlock.adapters.workspace.translate import (
 from interlock.domain.catalog.asset import Asset, AssetId, Kind, Link
 from interlock.domain.catalog.check import Catalog, check_catalog, check_duplicates
 from interlock.domain.catalog.consumer import Keeping, Use, Writing
+from interlock.domain.catalog.database import Database, check_tables
 from interlock.domain.catalog.service import ModelSpec, ServiceSpec
 from interlock.domain.changes.checked import DeclaredCheck
 from interlock.domain.changes.coherence import check_changes, check_lenses, check_uses
@@ -130,6 +132,7 @@ class _Assembly:
     uses: list[Use] = field(default_factory=list)
     writings: list[Writing] = field(default_factory=list)
     keepings: list[Keeping] = field(default_factory=list)
+    databases: dict[str, Database] = field(default_factory=dict)
     named: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     places: dict[AssetId, Located] = field(default_factory=dict)
@@ -192,6 +195,7 @@ class _Assembly:
         if self.is_first("the workspace", reading.locate(())):
             self.roots.append(declaration)
             self.policy = policy_from(declaration.body, reading)
+            self.databases = databases_from(declaration.body, reading)
 
     def read_contract(self, declaration: Declaration, reading: Reading) -> None:
         contract, findings = from_odcs(declaration.body, reading.locate)
@@ -272,6 +276,7 @@ def assemble(declarations: Iterable[Declaration], name: str) -> tuple[Workspace,
         people=people_from(root),
         policy=assembly.policy,
         checks=tuple(assembly.checks),
+        databases=assembly.databases,
     )
     return workspace, [*assembly.findings, *_cross_findings(workspace, assembly)]
 
@@ -302,5 +307,16 @@ def _cross_findings(workspace: Workspace, assembly: _Assembly) -> list[Finding]:
         *check_catalog(catalog, assembly.locate),
         *check_lenses(workspace, unread),
         *check_uses(workspace, unread),
+        *_table_findings(workspace, assembly),
         *check_changes(workspace, unread),
     ]
+
+
+def _table_findings(workspace: Workspace, assembly: _Assembly) -> Iterator[Finding]:
+    """About tables of contracts that could be read, and databases of a root that could be."""
+    fields: dict[str, list[frozenset[str]]] = defaultdict(list)
+    for (name, _), contract in workspace.contracts.items():
+        if AssetId(Kind.CONTRACT, name) not in assembly.unread:
+            fields[name].append(frozenset(one.name for one in contract.fields))
+    tables = [(str(one.asset), one.contract, one.table) for one in workspace.keepings if one.table]
+    yield from check_tables(tables, workspace.databases, fields) if assembly.roots else ()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Final
 
+from interlock.adapters.workspace.databases import table_from
 from interlock.adapters.workspace.reading import Reading, duration_s
 from interlock.domain.catalog.asset import AssetId, Kind, Link
 from interlock.domain.catalog.behaviour import Behaviour, ErrorAnswer
@@ -136,14 +137,15 @@ def writings_from(me: AssetId, body: Mapping[str, Any], reading: Reading) -> lis
 
 
 def keepings_from(me: AssetId, body: Mapping[str, Any], reading: Reading) -> list[Keeping]:
-    """What `keeps` says; a finding where the asset is nothing that keeps records."""
+    """What `keeps` and `table` say; a finding where the asset is nothing that keeps records."""
+    table = table_from(me, body, reading)
     if (kept := body.get("keeps")) is None:
         return []
     if me.kind not in (Kind.DATASET, Kind.STREAM):
         says = f"a {me.kind.value} keeps no records; a dataset or a stream does."
         reading.reject(("keeps",), says, "Declare keeps: where the records are.")
         return []
-    return [Keeping(me, kept["contract"], kept.get("drained", False), reading.locate(("keeps",)))]
+    return [Keeping(me, kept["contract"], kept.get("drained", False), reading.locate(("keeps",)), table)]
 
 
 def held_links(writings: list[Writing], keepings: list[Keeping]) -> list[Link]:

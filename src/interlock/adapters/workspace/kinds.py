@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from interlock.adapters.workspace.behaviours import EXPECTS, PROMISES, mention
+from interlock.adapters.workspace.databases import DATABASES, TABLE
 from interlock.domain.catalog.asset import Kind
 from interlock.domain.changes.request import Role
 from interlock.domain.checks.declared import CHECK_SCHEMA
@@ -213,6 +214,7 @@ WORKSPACE: Final = _kind(
                 "api": {**_ADDRESS, "description": "Where the control plane answers, as host:port."},
             },
         ),
+        "databases": DATABASES,
     },
     "name",
 )
@@ -383,6 +385,7 @@ ASSET: Final = _kind(
             },
             "contract",
         ),
+        "table": TABLE,
     },
     "type",
     "name",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from interlock.domain.catalog.asset import AssetId
+from interlock.domain.catalog.database import Table
 from interlock.domain.catalog.service import VersionRef
 
 
@@ -45,10 +46,12 @@ class Writing:
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """`asset`, a dataset or a stream, keeps records of the contract. is_drained: before readers move to a version
-    that does not read what is kept, that is drained or rewritten.
+    that does not read what is kept, that is drained or rewritten. table: where its rows are, when they are to be
+    moved with the contract.
     """
 
     asset: AssetId
     contract: str
     is_drained: bool = False
     where: str = ""
+    table: Table | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from interlock.domain.catalog.asset import Asset, Link
 from interlock.domain.catalog.consumer import Keeping, Use, Writing
+from interlock.domain.catalog.database import Database
 from interlock.domain.catalog.service import ModelSpec, ServiceSpec
 from interlock.domain.changes.checked import DeclaredCheck
 from interlock.domain.changes.request import Change, GateSpec, Role
@@ -40,7 +41,7 @@ class Workspace:
     """All declarations. Contracts are keyed by (name, version); `assets` holds every node of the map,
     services, models and contracts included; `links` every declared edge, `uses` who reads which fields of which
     contract, `writings` who but services writes one, `keepings` where its records are kept, `gates` the default
-    gates of each service.
+    gates of each service, `databases` where tables are.
     """
 
     name: str
@@ -59,3 +60,4 @@ class Workspace:
     checks: tuple[DeclaredCheck, ...] = ()
     writings: tuple[Writing, ...] = ()
     keepings: tuple[Keeping, ...] = ()
+    databases: Mapping[str, Database] = field(default_factory=dict)

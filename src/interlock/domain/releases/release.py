@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from interlock.domain.lenses.bodies import BodyShape
+from interlock.domain.lenses.inline import LensEngine
 from interlock.domain.lenses.ops import Program
-from interlock.kernel.digest import digest, short
+from interlock.kernel.digest import SPARSE, digest, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,9 @@ class Deployment:
     Empty programs mean that callers and this version speak the same contract version. `reads`, `writes` and
     `model` name (`name@version`) the contracts and the model of this version; empty when none is declared.
     Requests are told apart by the value of `segment_header` where it is one of `segments`; all others make one.
+    `body` is where the records are in what is translated; `request_types` and `response_types` are (field,
+    datatype) of what the translation makes, where bodies name datatypes. `lens_engine` is what translates: Lua in the
+    proxy (also when it is empty), or the hop beside it.
     """
 
     service: str
@@ -48,6 +53,18 @@ class Deployment:
     reads: str = ""
     writes: str = ""
     model: str = ""
+    body: BodyShape = field(default="object", metadata={SPARSE: True})
+    request_types: tuple[tuple[str, str], ...] = field(default=(), metadata={SPARSE: True})
+    response_types: tuple[tuple[str, str], ...] = field(default=(), metadata={SPARSE: True})
+    lens_engine: LensEngine = field(default="", metadata={SPARSE: True})
+
+    @property
+    def is_on_hop(self) -> bool:
+        return self.lens_engine == "hop"
+
+    @property
+    def is_translated(self) -> bool:
+        return bool(self.request or self.response)
 
 
 @dataclass(frozen=True, slots=True)
