@@ -15,6 +15,7 @@ NAMES = (
     "stickiness",
     "rollback_time",
     "dataplane_cost",
+    "lens_path",
     "contracts",
     "validation",
     "gates_null",

@@ -91,6 +91,7 @@ class Service:
     tag: str
     calls: str = ""
     calls_port: int = 0
+    content_type: str = "text/plain"
 
 
 class _Served(_Messages):
@@ -119,7 +120,8 @@ class _Served(_Messages):
             task.add_done_callback(self._state["connecting"].discard)
 
     def reply(self, body: bytes, status: bytes = b"200 OK") -> None:
-        head = b"HTTP/1.1 %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
+        told = (status, self._service.content_type.encode(), len(body))
+        head = b"HTTP/1.1 %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n" % told
         self.transport.write(head + body)
 
     def answered(self, status: int, body: bytes) -> None:
@@ -211,7 +213,9 @@ def ask(port: int, path: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests of keys `key-0`, `key-1`, ... until there were `requests`, or for `seconds`, or until its end."""
+    """Requests of keys `key-0`, `key-1`, ... until there were `requests`, or for `seconds`, or until its end. They
+    are GET, or POST of a JSON `body`.
+    """
 
     port: int
     path: str
@@ -220,6 +224,7 @@ class Load:
     seconds: float = 0.0
     keeps_answers: bool = False
     baggage: str = ""
+    body: bytes = b""
 
 
 @dataclass(slots=True)
@@ -257,8 +262,10 @@ class _Driver(_Messages):
         driven.requests += 1
         self._began = time.perf_counter()
         baggage = f"baggage: {load.baggage}\r\n" if load.baggage else ""
-        head = f"GET {load.path} HTTP/1.1\r\nhost: edge\r\nx-entity-key: key-{self._number}\r\n{baggage}\r\n"
-        self.transport.write(head.encode())
+        sized = f"content-type: application/json\r\ncontent-length: {len(load.body)}\r\n" if load.body else ""
+        method = "POST" if load.body else "GET"
+        head = f"{method} {load.path} HTTP/1.1\r\nhost: edge\r\nx-entity-key: key-{self._number}\r\n{sized}{baggage}\r\n"
+        self.transport.write(head.encode() + load.body)
 
     def message(self, head: bytes, body: bytes) -> None:
         self._latencies.append(time.perf_counter() - self._began)
@@ -428,9 +435,9 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def deployment(service: str, version: str, port: int, *, edge: bool = True) -> Deployment:
+def deployment(service: str, version: str, port: int, *, edge: bool = True, **more: Any) -> Deployment:
     """A deployment of one endpoint on this machine."""
-    return Deployment(service, version, (f"{HOST}:{port}",), edge=edge, replay=Replay(posts=True))
+    return Deployment(service, version, (f"{HOST}:{port}",), edge=edge, replay=Replay(posts=True), **more)
 
 
 def cut(*deployments: Deployment) -> Release:

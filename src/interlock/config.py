@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from interlock.kernel.errors import Invalid
 
@@ -67,6 +68,18 @@ class RegistrySettings:
     store: str
     listen: tuple[str, int]
     is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """How a relay reads: key: what order and share go by (empty: as the broker has it); start: where without a
+    cursor; body_limit: bytes of a body; metrics: where they are served, None for nowhere.
+    """
+
+    key: str = ""
+    start: Literal["earliest", "latest"] = "earliest"
+    body_limit: int = 1_048_576
+    metrics: tuple[str, int] | None = None
 
 
 def registry_settings(workspace: Path, listen: str, store: str | None, *, is_open: bool) -> RegistrySettings:

@@ -6,13 +6,17 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from interlock.adapters.clock import SystemClock
+from interlock.adapters.databases.open import DeclaredDatabases
+from interlock.adapters.databases.render import MigrationWriter
 from interlock.adapters.envoy.plane import EnvoyDataPlane
 from interlock.adapters.metrics.open import Sources
 from interlock.adapters.probe import HttpProbe
@@ -21,13 +25,26 @@ from interlock.adapters.registry_api.speaker import anybody, token_holder
 from interlock.adapters.store.sql import open_store
 from interlock.adapters.web.app import build_app
 from interlock.adapters.workspace.loader import WorkspaceFiles
-from interlock.config import RegistrySettings, Settings
+from interlock.config import RegistrySettings, RelaySettings, Settings
+from interlock.domain.changes.workspace import Workspace
+from interlock.domain.lenses.apply import Rejected, translate_text
+from interlock.domain.lenses.path import lens_path
+from interlock.domain.lenses.relaying import Course, Routing
 from interlock.engine.context import Context
+from interlock.engine.migration_runner import Office, Runner
 from interlock.engine.reconcile import Loop
 from interlock.engine.registry import Registry
+from interlock.engine.relay import Event, Relay
 from interlock.engine.releases import adopt_declared
 from interlock.engine.tokens import OPERATOR, keep_token
 from interlock.kernel.errors import Unavailable
+
+if TYPE_CHECKING:
+    from interlock.adapters.streams.address import Place
+    from interlock.adapters.streams.kafka_source import KafkaSource
+    from interlock.adapters.streams.kafka_target import KafkaTarget
+    from interlock.adapters.streams.nats_source import NatsSource
+    from interlock.adapters.streams.nats_target import NatsTarget
 
 TOKEN_FILE = "token"
 API_FILE = "api"
@@ -62,6 +79,8 @@ class ControlPlane:
             clock=SystemClock(),
             block_s=settings.block_s,
             sources=Sources(),
+            databases=databases_of(settings.workspace),
+            renderer=MigrationWriter(),
         )
         self._loop = Loop(self.context, report)
         self._stop = threading.Event()
@@ -124,6 +143,84 @@ class SchemaRegistry:
     def close(self) -> None:
         self.registry.store.close()
         self._socket.close()
+
+
+def databases_of(workspace: Path) -> DeclaredDatabases:
+    """The databases that a workspace declares."""
+    return DeclaredDatabases(lambda: WorkspaceFiles(workspace).load()[0].databases, workspace)
+
+
+def migration_runner(workspace: Path, office: Office, name: str) -> Runner:
+    """What `interlock migration run` starts; others are told that `name` is at it."""
+    return Runner(databases_of(workspace), office, SystemClock(), name)
+
+
+@contextmanager
+def open_relay(
+    workspace: Workspace,
+    routing: Routing,
+    name: str,
+    urls: tuple[str, str, str],
+    settings: RelaySettings,
+    tell: Callable[[Event], None],
+) -> Iterator[Relay]:
+    """What `interlock lens relay` runs. urls: source, target, dead letters; nothing is connected before it runs."""
+    from interlock.adapters.streams.address import beside, place_of
+    from interlock.adapters.streams.keys import checked, default_key
+    from interlock.adapters.streams.meter import Meter, exposition
+
+    source, target = place_of(urls[0]), place_of(urls[1])
+    dead = beside(target, urls[2])
+    key = checked(settings.key or default_key(source))
+    relay = Relay(
+        _source(source)(source, name, key, settings.start),
+        _target(target)(target, dead, source, name),
+        routing,
+        partial(_translator, workspace, routing.contract),
+        SystemClock(),
+        tell,
+        settings.body_limit,
+    )
+    meter = Meter(settings.metrics, lambda: exposition(name, relay.counts)) if settings.metrics else None
+    try:
+        yield relay
+    finally:
+        if meter:
+            meter.close()
+
+
+def _source(place: Place) -> type[KafkaSource] | type[NatsSource]:
+    if place.is_kafka:
+        from interlock.adapters.streams.kafka_source import KafkaSource
+
+        return KafkaSource
+    from interlock.adapters.streams.nats_source import NatsSource
+
+    return NatsSource
+
+
+def _target(place: Place) -> type[KafkaTarget] | type[NatsTarget]:
+    if place.is_kafka:
+        from interlock.adapters.streams.kafka_target import KafkaTarget
+
+        return KafkaTarget
+    from interlock.adapters.streams.nats_target import NatsTarget
+
+    return NatsTarget
+
+
+def _translator(workspace: Workspace, contract: str, course: Course) -> Callable[[bytes], bytes]:
+    """The fused program of a course, on the bytes of a JSON body."""
+    confirmed = [lens for lens in workspace.lenses if not lens.is_draft]
+    program = lens_path(confirmed, contract, course.source, course.target)
+    return lambda body: translate_text(program, _text(body)).encode()
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise Rejected("", "the body is not UTF-8") from None
 
 
 def operator_token(state_dir: Path) -> str:

@@ -19,7 +19,7 @@ from interlock.domain.releases.release import Deployment
 from interlock.domain.releases.route_table import RouteTable
 from interlock.domain.schemas.contract import record
 from interlock.domain.schemas.field import INTEGER, Field
-from interlock.engine.ports import Answer, BadAnswer, Captured, Counters, ShadowPair
+from interlock.engine.ports import Answer, BadAnswer, Captured, Counters, PartHealth, ShadowPair, Source
 from interlock.kernel.errors import Unavailable
 from interlock.kernel.finding import Finding
 
@@ -132,8 +132,14 @@ class Declared:
     workspace: Workspace
     findings: list[Finding] = field(default_factory=list)
 
-    def load(self) -> tuple[Workspace, list[Finding]]:
+    def load(self, besides: Sequence[Source] = ()) -> tuple[Workspace, list[Finding]]:
         return self.workspace, list(self.findings)
+
+    def source(self, where: str) -> Source:
+        return Source(where, f"declared at {where}\n")
+
+    def write_sources(self, sources: Sequence[Source]) -> None:
+        raise Unavailable("a workspace in memory is not written to")
 
     def write_change(self, change_document: Mapping[str, Any]) -> Path:
         raise Unavailable("a workspace in memory is not written to")
@@ -173,6 +179,9 @@ class SimPlane:
         taken = Captured(tuple(self.pairs), tuple(self.answers), tuple(self.bad))
         self.pairs, self.answers, self.bad = [], [], []
         return taken
+
+    def health(self) -> tuple[PartHealth, ...]:
+        return (PartHealth("proxy", not self.is_silent, ""),)
 
     def stop(self) -> None:
         self.table = None

@@ -19,6 +19,7 @@ import pytest
 from interlock.adapters.envoy import plane as plane_module
 from interlock.adapters.envoy.process import AddressTaken, EnvoyMissing
 from interlock.adapters.envoy.snapshot import ConfigurationRejected
+from interlock.adapters.envoy.hop.config import Sockets
 from interlock.adapters.envoy.translate import Resources, translate
 from interlock.adapters.envoy.validate import TableUnsound
 from interlock.domain.releases.release import Release
@@ -257,8 +258,8 @@ def test_what_envoy_rejects_leaves_the_earlier_table_serving(
     r1, r2 = cut(deployed("front", echo)), cut(deployed("front", echo, "2"))
     envoy.plane.publish(route_table(r1))
 
-    def broken(table: RouteTable) -> Resources:
-        made = translate(table)
+    def broken(table: RouteTable, hop: Sockets) -> Resources:
+        made = translate(table, hop)
         if part == "clusters":
             return replace(made, clusters=(*made.clusters, {"name": ""}))
         nameless = {"name": part, "virtual_hosts": [{"name": "x"}]}

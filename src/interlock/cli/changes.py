@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from interlock.cli.api import Api
 from interlock.cli.api import part as quoted
+from interlock.cli.migrations import table_lines
 from interlock.cli.output import Exit, finish, output_option, show
 
 ROLES = ["change-sponsor", "data-steward", "model-validator", "service-owner"]
@@ -85,6 +87,34 @@ def change_revert(obj: dict[str, Any], change_name: str, part: str, name: str, d
     show(output, made, text)
 
 
+@change.command("contents")
+@click.argument("change_name", metavar="CHANGE")
+@click.option(
+    "--write",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the documents there, one file each; files that are there stay.",
+)
+@output_option
+@click.pass_obj
+def change_contents(obj: dict[str, Any], change_name: str, folder: Path | None, output: str) -> None:
+    """The contracts and lenses that the newest plan of CHANGE relies on, as they were written then."""
+    from interlock.adapters.workspace.loader import write_once
+
+    kept = Api(**obj).get(f"/changes/{quoted(change_name)}/contents")
+    if folder is not None:
+        for one in kept:
+            if one["text"] is not None:
+                write_once(folder / f"{one['kind']}-{one['name'].replace('@', '-')}.yaml", one["text"])
+
+    def text() -> None:
+        for one in kept:
+            where = one["file"] or "kept elsewhere"
+            click.echo(f"{one['kind']}:{one['name']}  {one['digest']}  {where}")
+
+    show(output, kept, text)
+
+
 def _move(text: str) -> dict[str, str]:
     kind, _, rest = text.partition(":")
     name, _, version = rest.partition("=")
@@ -95,17 +125,18 @@ def _move(text: str) -> dict[str, str]:
 
 @click.command()
 @click.argument("change")
+@click.option("--sql", "with_sql", is_flag=True, help="With every statement that moves a table.")
 @output_option
 @click.pass_obj
-def plan(obj: dict[str, Any], change: str, output: str) -> None:
+def plan(obj: dict[str, Any], change: str, with_sql: bool, output: str) -> None:
     """Compile CHANGE and explain it: stages, gates, losses, findings, and the digest that approvals bind to."""
     view = Api(**obj).post(f"/changes/{quoted(change)}/plan")
-    show(output, view, lambda: _print_plan(view))
+    show(output, view, lambda: _print_plan(view, with_sql))
     if view["is_blocked"]:
         finish(Exit.NO)
 
 
-def _print_plan(view: dict[str, Any]) -> None:
+def _print_plan(view: dict[str, Any], with_sql: bool) -> None:
     def head(title: str) -> None:
         click.secho(f"\n{title}", bold=True)
 
@@ -121,7 +152,16 @@ def _print_plan(view: dict[str, Any]) -> None:
     head(f"Gates (together at most {view['alpha']:.0%} false rollbacks)")
     for g in view["gates"]:
         click.echo(f"  {g['name']}: {g['says']}")
-    _print_losses(view["losses"])
+    if view["lenses"]:
+        head("Lenses in the path of requests")
+        for lens in view["lenses"]:
+            click.echo(f"  {lens['service']}: {lens['says']}")
+    print_losses(view["losses"])
+    print_counted(view["counted"])
+    if view["migrations"]:
+        head("Tables (`interlock migration run` moves them)")
+    for table in view["migrations"]:
+        click.echo("\n".join(table_lines(table, with_sql)))
     if view["reaches"]:
         head("Reaches")
         for r in view["reaches"]:
@@ -138,7 +178,7 @@ def _print_plan(view: dict[str, Any]) -> None:
     _print_approval(view)
 
 
-def _print_losses(losses: list[dict[str, Any]]) -> None:
+def print_losses(losses: list[dict[str, Any]]) -> None:
     """What does not survive, line by line; what does, as a count."""
     if not losses:
         return
@@ -149,6 +189,21 @@ def _print_losses(losses: list[dict[str, Any]]) -> None:
             click.echo(f"  {where} ({loss['direction']}, {loss['effect']}): {loss['says']}")
     exact = sum(loss["effect"] == "exact" for loss in losses)
     click.echo(f"  exact in {exact} other cases")
+
+
+def print_counted(counted: list[dict[str, Any]]) -> None:
+    """What audits found on real rows, line by line where something is lost."""
+    for audit in counted:
+        part_of = "" if audit["share"] == 1 else f" ({audit['share']:.1%} of them)"
+        click.echo(
+            f"  counted on {audit['rows']:,} rows of {audit['contract']}@{audit['rows_in']}{part_of}, "
+            f"data {audit['data']}: {audit['survived']:,} come back whole"
+        )
+        for line in audit["lines"]:
+            if line["effect"] != "exact":
+                click.echo(f"    {line['field']} ({line['direction']}, {line['effect']}): {line['result']}")
+        for one in audit["rejected"]:
+            click.echo(f"    {one['rows']:,} rows rejected: `{one['field']}` {one['reason']}")
 
 
 def _print_approval(view: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from interlock import __version__
-from interlock.cli import audit, changes, checks, contracts, data, gates, lenses, rollouts, setup
+from interlock.cli import audit, changes, checks, contracts, data, gates, lenses, migrations, rollouts, setup
 from interlock.cli.output import fails_clearly
 
 
@@ -43,6 +43,7 @@ for command in (
     contracts.contract,
     lenses.lens,
     data.data,
+    migrations.migration,
     rollouts.rollout,
     rollouts.status,
     *rollouts.ORDERS,

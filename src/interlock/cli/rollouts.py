@@ -10,10 +10,12 @@ from typing import Any
 import click
 
 from interlock.cli.api import Api, part
+from interlock.cli.changes import print_counted, print_losses
 from interlock.cli.gate_text import diagnosis_lines, shadow_lines
 from interlock.cli.output import Exit, finish, output_option, show
 
 POLL_S = 0.5
+GOING_BACK = ("abort", "rollback")
 
 
 @click.group()
@@ -66,7 +68,16 @@ def _order(verb: str, says: str) -> click.Command:
         api = Api(**obj)
         name = rollout or _only_live(api)
         view = api.post(f"/rollouts/{part(name)}/orders", {"verb": verb, "because": because})
-        show(output, view, lambda: click.echo(f"told {view['id']}: {verb}"))
+        if verb in GOING_BACK:
+            view["going_back"] = api.get(f"/rollouts/{part(name)}/going-back")
+
+        def text() -> None:
+            click.echo(f"told {view['id']}: {verb}")
+            if costs := view.get("going_back"):
+                print_losses(costs["losses"])
+                print_counted(costs["counted"])
+
+        show(output, view, text)
 
     return command
 
@@ -154,7 +165,12 @@ def lines(view: dict[str, Any]) -> list[str]:
             *(f"  {x}" for x in diagnosis_lines(r["diagnosis"])),
             *_evidence(r["evidence"] or {}),
         ]
-    return [*shown, *_strays(view["traffic"] or {})]
+    return [*shown, *_strays(view["traffic"] or {}), *_ailing(view["proxy"])]
+
+
+def _ailing(proxy: dict[str, Any]) -> list[str]:
+    """Processes that traffic passes and that do not do their work."""
+    return [f"{name}: {one['says']}" for name, one in proxy.items() if not one["well"]]
 
 
 def _strays(traffic: dict[str, Any]) -> list[str]:

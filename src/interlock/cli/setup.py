@@ -85,6 +85,7 @@ def validate(obj: dict[str, Any], junit: Path | None, markdown: Path | None, mod
     Contract versions that a lens translates go together. Exit code 0: all holds; 2: the workspace is not valid;
     3: contracts or plans do not hold.
     """
+    from interlock.adapters.databases.render import MigrationWriter
     from interlock.adapters.reports.verified import as_junit, as_markdown
     from interlock.adapters.workspace.loader import WorkspaceFiles
     from interlock.domain.schemas.modes import Mode
@@ -94,7 +95,7 @@ def validate(obj: dict[str, Any], junit: Path | None, markdown: Path | None, mod
     if mode.upper() not in list(Mode):
         raise click.BadParameter(f"{mode!r} is none of {', '.join(Mode)}", param_hint="--mode")
     workspace, findings = WorkspaceFiles(obj["workspace"]).load()
-    found = cases(workspace, findings, Mode(mode.upper()))
+    found = cases(workspace, findings, Mode(mode.upper()), MigrationWriter())
     for path, content in ((junit, as_junit), (markdown, as_markdown)):
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from interlock.domain.checks.metric import Metric
 from interlock.domain.gates.trail import Trail
 from interlock.domain.rollout.observation import Seen
 from interlock.engine.ports import Clock, DataPlane, MetricSource, MetricSources, Probe, Store, Workspaces
+from interlock.engine.tables import MigrationRenderer, NoDatabases, NoRenderer, TableDatabases
 from interlock.kernel.errors import Unavailable
 
 
@@ -32,7 +33,7 @@ class Context:
     block_s: length of a block of evidence. wake: ends the loop's sleep early. seen: what the loop saw last, by
     rollout, for whoever asks for the status; the loop alone writes it. trails: what standalone gate sessions have
     judged so far, by series; rebuilt from the stored blocks after a restart. sources: where declared metrics are
-    read.
+    read. databases: where tables are migrated; renderer: writes the SQL of their migrations.
     """
 
     store: Store
@@ -45,3 +46,5 @@ class Context:
     seen: dict[str, Seen] = field(default_factory=dict)
     trails: dict[str, Trail] = field(default_factory=dict)
     sources: MetricSources = field(default_factory=NoSources)
+    databases: TableDatabases = field(default_factory=NoDatabases)
+    renderer: MigrationRenderer = field(default_factory=NoRenderer)

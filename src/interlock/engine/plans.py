@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from interlock.domain.audit.event import Event
 from interlock.domain.changes.approval import Approval, Requirement, approve, missing
 from interlock.domain.changes.checked import check_findings, subjects
+from interlock.domain.changes.counted import Counted, counted_findings
 from interlock.domain.changes.request import Change, Role
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.checks.check import CheckResult
 from interlock.domain.checks.record import as_record, result_from
+from interlock.domain.releases.release import Release
 from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.rollout.plan import Plan, changed_parts
-from interlock.engine import records
+from interlock.domain.rollout.tables import table_moves
+from interlock.engine import contents, losses, records
 from interlock.engine.context import Context
 from interlock.engine.ports import Transaction
+from interlock.engine.tables import MigrationRenderer
 from interlock.kernel.digest import short
 from interlock.kernel.errors import Invalid, Missing, Refused
 from interlock.kernel.finding import Finding
@@ -43,7 +47,7 @@ class PlanBlocked(Refused):
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A compiled plan with what was found, who still has to agree, and what voided earlier approvals. checks: the
-    newest results about what moves.
+    newest results about what moves; counted: what its lenses lose of real rows.
     """
 
     plan: Plan
@@ -52,6 +56,7 @@ class Planned:
     missing: tuple[Requirement, ...]
     voided: tuple[str, ...]
     checks: tuple[CheckResult, ...] = ()
+    counted: tuple[Counted, ...] = ()
 
     @property
     def is_blocked(self) -> bool:
@@ -63,22 +68,45 @@ def plan_change(context: Context, name: str) -> Planned:
     workspace, findings = load_valid(context)
     change = find_change(workspace, name)
     with context.store.transaction() as tx:
-        return _planned(tx, workspace, change, findings)
+        return _planned(tx, context, workspace, change, findings)
 
 
-def _planned(tx: Transaction, workspace: Workspace, change: Change, findings: list[Finding]) -> Planned:
+def compiled(
+    renderer: MigrationRenderer, workspace: Workspace, change: Change, current: Release
+) -> tuple[Plan, list[Finding]]:
+    """The plan with the migrations of every table that moves, and what is wrong with either."""
+    moves, findings = table_moves(workspace, change, current)
+    rendered = [renderer.render(move) for move in moves]
+    migrations = tuple(migration for migration, _ in rendered if migration)
+    plan, found = compile_plan(workspace, change, current, migrations)
+    return plan, [*found, *findings, *(one for _, told in rendered for one in told)]
+
+
+def _planned(
+    tx: Transaction, context: Context, workspace: Workspace, change: Change, findings: list[Finding]
+) -> Planned:
     current = records.read_current(tx)
     if current is None:
         raise Missing("no release serves yet", remedy="Start the control plane once with `interlock up`.")
-    plan, found = compile_plan(workspace, change, current)
+    plan, found = compiled(context.renderer, workspace, change, current)
     before = records.newest_plan(tx, change.name)
     records.keep_plan(tx, plan)
+    contents.keep(context, tx, workspace, plan)
     approvals = records.read_approvals(tx, change.name)
     checks = _checks(tx, change)
+    known = losses.crossings_of(workspace, plan)
+    counts = losses.counted_of(tx, known)
+    is_required = workspace.policy.losses == "counted"
     return Planned(
         plan=plan,
-        findings=(*findings, *found, *check_findings(change, workspace.checks, checks)),
+        findings=(
+            *findings,
+            *found,
+            *check_findings(change, workspace.checks, checks),
+            *counted_findings(known, counts, is_required),
+        ),
         checks=checks,
+        counted=counts,
         approvals=tuple(a for a in approvals if a.digest == plan.digest),
         missing=missing(plan.requirements, approvals, plan.digest),
         voided=_voided(tx, approvals, plan, before),
@@ -107,7 +135,7 @@ def approve_change(context: Context, name: str, role: Role, person: str, digest:
     change = find_change(workspace, name)
     now = context.clock.now()
     with context.store.transaction() as tx:
-        planned = _planned(tx, workspace, change, findings)
+        planned = _planned(tx, context, workspace, change, findings)
         plan = planned.plan
         if planned.is_blocked:
             raise PlanBlocked(f"the plan of {name} has errors", remedy=f"See `interlock plan {name}`.")
@@ -131,10 +159,14 @@ def approve_change(context: Context, name: str, role: Role, person: str, digest:
                 "approval.given",
                 f"change:{name}",
                 f"as {role.value} for {subjects}",
-                {"digest": plan.digest, "checks": [_seen(result) for result in planned.checks]},
+                {
+                    "digest": plan.digest,
+                    "checks": [_seen(result) for result in planned.checks],
+                    "counted": [one.audit.digest for one in planned.counted],
+                },
             )
         )
-        return _planned(tx, workspace, change, findings)
+        return _planned(tx, context, workspace, change, findings)
 
 
 def _seen(result: CheckResult) -> dict[str, str]:

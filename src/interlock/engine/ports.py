@@ -182,6 +182,15 @@ class Counters:
     untold: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PartHealth:
+    """Whether a process of the data plane does its work."""
+
+    name: str
+    is_well: bool
+    says: str
+
+
 class DataPlane(Protocol):
     """Where traffic flows. It keeps flowing with everything else gone."""
 
@@ -203,6 +212,10 @@ class DataPlane(Protocol):
     def counters(self) -> Counters: ...
     def take_captured(self) -> Captured:
         """What was captured of single requests since the last call, each once."""
+        ...
+
+    def health(self) -> tuple[PartHealth, ...]:
+        """Each process that traffic passes. Never an exception."""
         ...
 
     def stop(self) -> None: ...
@@ -238,10 +251,29 @@ class Probe(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A declaration as text, and the file that it stands in or would, relative to the workspace."""
+
+    file: str
+    text: str
+
+
 class Workspaces(Protocol):
     """Reads what people declared, and writes down what they declare through a tool."""
 
-    def load(self) -> tuple[Workspace, list[Finding]]: ...
+    def load(self, besides: Sequence[Source] = ()) -> tuple[Workspace, list[Finding]]:
+        """Everything declared, as if `besides` stood there too, and everything wrong with it."""
+        ...
+
+    def source(self, where: str) -> Source:
+        """The document that stands at `where` (file:line). Missing when it is no longer there."""
+        ...
+
+    def write_sources(self, sources: Sequence[Source]) -> None:
+        """Make new files, all or none. Refused when one of them is there."""
+        ...
+
     def write_change(self, change_document: Mapping[str, Any]) -> Path:
         """Write a new change document; Refused when one of that name exists."""
         ...

@@ -30,6 +30,7 @@ from interlock.engine.readings import Readings
 from interlock.engine.records import Rollout
 from interlock.engine.routes import wanted_table
 from interlock.engine.supplies import assumptions, due
+from interlock.engine.table_watch import TableWatch
 from interlock.kernel.digest import digest
 from interlock.kernel.errors import InterlockError, Invariant, Stale
 from interlock.kernel.instant import Instant
@@ -44,13 +45,16 @@ class Loop:
     judges: Judges = field(default_factory=Judges)
     last_fault: str = ""
     readings: Readings = field(init=False)
+    tables: TableWatch = field(init=False)
 
     def __post_init__(self) -> None:
         self.readings = Readings(self.context.sources)
+        self.tables = TableWatch(self.context.databases, self.context.clock)
 
     def close(self) -> None:
-        """Stop reading metrics, and close their sources."""
+        """Stop reading metrics and asking for tables, and close what they are read from."""
         self.readings.close()
+        self.tables.close()
 
     def run(self, stop: threading.Event) -> None:
         """Look until `stop` is set. A dependency that fails is reported once, and tried again at the next look."""
@@ -121,6 +125,7 @@ class Loop:
                 context.block_s,
                 self.readings.answers(rollout.id),
             )
+            seen = replace(seen, tables=self.tables.seen(plan))
             context.seen[rollout.id] = seen
             decision = decide(plan, rollout.position, seen, now)
             if decision.position != rollout.position:

@@ -22,7 +22,8 @@ def status_view(context: Context) -> dict[str, Any]:
             "rollouts": [rollout_view(context, tx, r) for r in shown],
             "holds": {d.key: d.body["rollout"] for d in tx.scan("hold")},
         }
-    return view | {"routes": context.plane.published(), "traffic": _traffic(context)}
+    proxy = {part.name: {"well": part.is_well, "says": part.says} for part in context.plane.health()}
+    return view | {"routes": context.plane.published(), "proxy": proxy, "traffic": _traffic(context)}
 
 
 def _traffic(context: Context) -> dict[str, Any] | None:

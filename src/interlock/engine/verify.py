@@ -12,11 +12,12 @@ from typing import Literal
 
 from interlock.domain.changes.cut import cut
 from interlock.domain.changes.workspace import Workspace
-from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.schemas.compatibility import reads
 from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.modes import Mode, comparisons
 from interlock.engine.contracts import history
+from interlock.engine.plans import compiled
+from interlock.engine.tables import MigrationRenderer, NoRenderer
 from interlock.kernel.errors import InterlockError, Invariant
 from interlock.kernel.finding import Finding, Severity
 
@@ -37,11 +38,15 @@ class Case:
         return not any(f.is_blocking for f in self.findings)
 
 
-def cases(workspace: Workspace, findings: Sequence[Finding], mode: Mode) -> list[Case]:
-    """Every question. Plans are compiled only for a valid workspace, because they would repeat what is wrong."""
+def cases(
+    workspace: Workspace, findings: Sequence[Finding], mode: Mode, renderer: MigrationRenderer | None = None
+) -> list[Case]:
+    """Every question. Plans are compiled only for a valid workspace, because they would repeat what is wrong.
+    renderer: writes the migrations of tables; without one, plans that move a table do not hold.
+    """
     whole = Case("workspace", workspace.name, tuple(findings))
     found = [whole, *_contracts(workspace, mode)]
-    return [*found, *_plans(workspace)] if whole.holds else found
+    return [*found, *_plans(workspace, renderer or NoRenderer())] if whole.holds else found
 
 
 def _contracts(workspace: Workspace, mode: Mode) -> Iterator[Case]:
@@ -66,11 +71,11 @@ def _contract(workspace: Workspace, earlier: Sequence[Contract], newer: Contract
     return Case("contracts", title, tuple(told), "; ".join(dict.fromkeys(notes)))
 
 
-def _plans(workspace: Workspace) -> Iterator[Case]:
+def _plans(workspace: Workspace, renderer: MigrationRenderer) -> Iterator[Case]:
     serving = cut(workspace, {name: spec.serving for name, spec in workspace.services.items()})
     for name, change in sorted(workspace.changes.items()):
         try:
-            plan, found = compile_plan(workspace, change, serving)
+            plan, found = compiled(renderer, workspace, change, serving)
         except Invariant:
             raise
         except InterlockError as fault:

@@ -18,13 +18,16 @@ from interlock.domain.checks.violations import ViolationCounts
 from interlock.domain.gates.gate import Gate
 from interlock.domain.gates.receipt import judgement_as_plain
 from interlock.domain.gates.verdict import Judgement
-from interlock.domain.rollout.explain import explain, explain_gate, explain_stage
+from interlock.domain.rollout.explain import explain, explain_gate, explain_lenses, explain_stage
 from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import traffic
+from interlock.domain.rollout.tables import TableSeen
 from interlock.engine import records
 from interlock.engine.context import Context
 from interlock.engine.diagnoses import read_diagnosis
+from interlock.engine.losses import counted_view
+from interlock.engine.migrations import table_view
 from interlock.engine.plans import Planned
 from interlock.engine.ports import Transaction
 from interlock.engine.records import Rollout
@@ -45,10 +48,13 @@ def plan_view(planned: Planned) -> dict[str, Any]:
         "gates": [
             {**plain(gate), "says": explain_gate(gate) + _read_from(plan, gate)} for gate in plan.gates.gates
         ],
+        "lenses": [{"service": service, "says": says} for service, says in explain_lenses(plan)],
         "alpha": plan.gates.alpha,
         "holds": list(plan.holds),
         "losses": plain(plan.losses),
+        "counted": [counted_view(one) for one in planned.counted],
         "reaches": plain(plan.reaches),
+        "migrations": [table_view(one, TableSeen(one)) for one in plan.migrations],
         "waves": plain(plan.waves),
         "waves_back": plain(plan.waves_back),
         "contents": plain(plan.contents),

@@ -11,7 +11,7 @@ import pytest
 from interlock.domain.changes.request import Change
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Add, Rename
-from interlock.engine import changes
+from interlock.engine import changes, contents
 from interlock.engine.plans import plan_change
 from interlock.kernel.errors import Missing
 from support.driven import World
@@ -66,3 +66,21 @@ def test_a_changed_lens_is_a_change_of_its_own(world: World) -> None:
     planned = plan_change(world.context, "mend")
     assert "change.no_move" not in {f.code for f in planned.findings}
     assert planned.plan.candidate.deployment("scoring").request == mended.ops  # type: ignore[union-attr]
+
+
+def test_what_a_plan_relied_on_is_kept_as_it_was_written(world: World) -> None:
+    """Under its digest, so that a later edit of the same file replaces nothing."""
+    places = workspace()
+    lens = replace(places.lenses[0], where="lenses/amounts.yaml:1")
+    contracts = {key: replace(one, where=f"{key[1]}.yaml:1") for key, one in places.contracts.items()}
+    world.declared.workspace = replace(places, lenses=(lens,), contracts=contracts)
+    plan_change(world.context, "better")
+    kept = {f"{one['kind']}:{one['name']}": one for one in contents.of_change(world.context, "better")}
+    assert kept["lens:amounts@1..2"]["text"] == "declared at lenses/amounts.yaml:1\n"
+    assert kept["contract:amounts@1"]["text"] == "declared at 1.yaml:1\n"
+    assert kept["model:risk@2"]["text"] is None
+    moved = replace(lens, where="elsewhere.yaml:9")
+    world.declared.workspace = replace(places, lenses=(moved,), contracts=contracts)
+    plan_change(world.context, "better")
+    again = {f"{one['kind']}:{one['name']}": one for one in contents.of_change(world.context, "better")}
+    assert again["lens:amounts@1..2"]["file"] == "lenses/amounts.yaml:1"

@@ -10,6 +10,8 @@ import ipaddress
 from collections.abc import Iterator
 
 from interlock.adapters.envoy import lua
+from interlock.adapters.envoy.addresses import split_endpoint
+from interlock.adapters.envoy.hop.config import Sockets, ways
 from interlock.adapters.envoy.names import API, Json, cluster, shadow_cluster
 from interlock.domain.releases.route_table import Backend, RouteTable
 
@@ -20,23 +22,27 @@ UPSTREAM_IDLE_S = 4
 _MANY = 1_000_000
 
 
-def clusters(table: RouteTable) -> Iterator[Json]:
+def clusters(table: RouteTable, hop: Sockets) -> Iterator[Json]:
     """One cluster for each backend, and a second one through which a backend on the edge may get copies.
 
     Whether it gets any is the edge's matter: so nothing is missing while the edge still copies or does already.
     """
     segmented = {b.deployment.service for b in table.backends if b.deployment.segments}
     for backend in table.backends:
-        yield _cluster(backend, is_segmented=backend.deployment.service in segmented)
+        yield _cluster(backend, hop, is_segmented=backend.deployment.service in segmented)
         if backend.deployment.edge:
             yield _shadow_cluster(backend.deployment.service, backend.release)
 
 
-def _cluster(backend: Backend, *, is_segmented: bool) -> Json:
+def _cluster(backend: Backend, hop: Sockets, *, is_segmented: bool) -> Json:
+    """Behind the hop an endpoint is one address for each of its workers, so that Envoy balances those too."""
     deployment = backend.deployment
     name = cluster(deployment.service, backend.release)
-    endpoints = [split_endpoint(e) for e in deployment.endpoints]
-    are_addresses = all(_is_address(host) for host, _ in endpoints)
+    hosts = [split_endpoint(e) for e in deployment.endpoints]
+    endpoints = [_socket(host, port) for host, port in hosts]
+    if through := ways(backend.release, deployment):
+        endpoints = [{"pipe": {"path": str(path)}} for way in through for path in hop.of(way)]
+    are_addresses = bool(through) or all(_is_address(host) for host, _ in hosts)
     body: Json = {
         "name": name,
         "type": "STATIC" if are_addresses else "STRICT_DNS",
@@ -44,7 +50,7 @@ def _cluster(backend: Backend, *, is_segmented: bool) -> Json:
         "lb_policy": "LEAST_REQUEST",
         "per_connection_buffer_limit_bytes": max(1_048_576, deployment.body_limit_bytes),
         "circuit_breakers": _UNBROKEN,
-        "load_assignment": _assignment(name, [_socket(host, port) for host, port in endpoints]),
+        "load_assignment": _assignment(name, endpoints),
         "typed_extension_protocol_options": _upstream(
             _lua_filter(RELEASE_FILTER, lua.release_filter(backend.release, deployment, is_segmented=is_segmented))
         ),
@@ -84,14 +90,6 @@ _UNBROKEN = {
         {"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY, "max_retries": _MANY}
     ]
 }
-
-
-def split_endpoint(endpoint: str) -> tuple[str, int]:
-    """`host:port` or `[v6]:port` as a pair; ValueError when it is neither."""
-    host, _, port = endpoint.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise ValueError(f"{endpoint!r} is not host:port")
-    return host.strip("[]"), int(port)
 
 
 def _is_address(host: str) -> bool:

@@ -130,13 +130,17 @@ def release_filter(release: str, deployment: Deployment, *, is_segmented: bool =
     parts = [_fill(_PIN_HEAD, RELEASE=release), _fill(_CARRY) if has_marks else ""]
     parts.append(_fill(_PIN, PIN="carry(h)" if has_marks else "BARE"))
     calls = ["pin(h)"]
-    if deployment.request or deployment.response:
+    if deployment.is_on_hop:
+        request, response = (), ()
+    else:
+        request, response = deployment.request, deployment.response
+    if request or response:
         parts += [RUNTIME, _PROBLEM]
-    if deployment.response:
-        parts += [translator("to_callers", deployment.response), _fill(_RESPONSE)]
+    if response:
+        parts += [translator("to_callers", response), _fill(_RESPONSE)]
         calls.append("h:headers():remove('accept-encoding')")
-    if deployment.request:
-        parts += [translator("to_release", deployment.request), _fill(_REQUEST, RELEASE=release)]
+    if request:
+        parts += [translator("to_release", request), _fill(_REQUEST, RELEASE=release)]
         calls.append("translate_request(h)")
     parts.append(f"function envoy_on_request(h)\n  {'; '.join(calls)}\nend\n")
     return "\n".join(parts)

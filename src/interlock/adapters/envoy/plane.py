@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from interlock.adapters.envoy import listeners as start_up
 from interlock.adapters.envoy.admin import Admin, socket_path
 from interlock.adapters.envoy.capture import Captures
 from interlock.adapters.envoy.counters import QUERY, counters, groups
+from interlock.adapters.envoy.hop.config import Way, all_ways, sockets
+from interlock.adapters.envoy.hop.control import Hop
 from interlock.adapters.envoy.keys import Keys
 from interlock.adapters.envoy.listeners import Places
 from interlock.adapters.envoy.names import Json
@@ -25,7 +28,7 @@ from interlock.adapters.envoy.translate import Resources, translate
 from interlock.adapters.envoy.validate import refuse_dangling, refuse_unsound
 from interlock.domain.releases.route_table import RouteTable
 from interlock.engine.codec import dump, load
-from interlock.engine.ports import Captured, Counters
+from interlock.engine.ports import Captured, Counters, PartHealth
 from interlock.kernel.errors import InterlockError
 
 SETTLE_S = 0.01
@@ -55,6 +58,9 @@ class EnvoyDataPlane:
         self._admin = Admin(self._places.admin_socket)
         self._process = Process(self._places, self._admin, concurrency)
         self._snapshot = Snapshot(directory, self._admin, self._process.log)
+        self._sockets = sockets(directory, concurrency)
+        places = (self._places.file("hop"), self._places.file("hop-process"), directory / "hop.log")
+        self._hop = Hop(self._sockets, *places)
         self._captures = Captures(self._places.captures, self._admin)
         self._keys = Keys(self._places.file("keys"))
         self._record = Record(self._places.file("published"))
@@ -77,6 +83,7 @@ class EnvoyDataPlane:
             wanted = json.dumps(start_up.bootstrap(self._places), indent=1).encode()
             bootstrap = self._places.file("bootstrap")
             is_current = bootstrap.exists() and bootstrap.read_bytes() == wanted
+            self._hop.serve(_ways(self._record.tables()))
             if is_current and self._snapshot.exists() and self._process.running():
                 self._apply({Part.LISTENERS: start_up.listeners(self._places)}, Part.LISTENERS)
                 return False
@@ -97,10 +104,11 @@ class EnvoyDataPlane:
         with self._turn, exclusive(self._places.directory / "lock", self._deadline_s):
             recorded = self._record.tables()
             both = transition(table, recorded)
-            goal, wide = translate(table), translate(both)
+            goal, wide = translate(table, self._sockets), translate(both, self._sockets)
             before = {part: self._snapshot.read(part) for part in _PUBLISHED}
             self._record.write([*recorded, table])
             try:
+                self._hop.serve(_ways([both]))
                 self._switch(goal, wide)
             except InterlockError:
                 self._go_back(before)
@@ -109,6 +117,7 @@ class EnvoyDataPlane:
             if both != table:
                 self._narrow(goal, wide, both)
             self._record.write([table])
+            self._hop.serve(_ways([table]))
 
     def published(self) -> str | None:
         """Digest of the table in the snapshot; None when there is none yet, or a publication was interrupted."""
@@ -127,10 +136,19 @@ class EnvoyDataPlane:
         with self._turn:
             return self._captures.take()
 
+    def health(self) -> tuple[PartHealth, ...]:
+        """Envoy; and the lens hop, where a published table needs it."""
+        running, hop = self._process.running(), self._hop.health()
+        parts = [PartHealth("envoy", running is not None, f"process {running.pid}" if running else "not running")]
+        if wanted := _ways(self._record.tables()):
+            parts.append(_hop_health(hop, len(wanted)))
+        return tuple(parts)
+
     def stop(self) -> None:
-        """End Envoy; its files stay."""
+        """End Envoy and the hop; their files stay."""
         with self._turn:
             self._process.stop()
+            self._hop.stop()
 
     def close(self) -> None:
         """Let go of the admin connection; Envoy keeps running."""
@@ -139,7 +157,7 @@ class EnvoyDataPlane:
     def _write_start_up(self) -> None:
         self._snapshot.write(Part.LISTENERS, start_up.listeners(self._places))
         if not self._snapshot.exists():
-            for part, resources in _parts(translate(RouteTable((), ()))).items():
+            for part, resources in _parts(translate(RouteTable((), ()), self._sockets)).items():
                 self._snapshot.write(part, resources)
 
     def _switch(self, goal: Resources, wide: Resources) -> None:
@@ -199,6 +217,18 @@ def transition(table: RouteTable, earlier: Iterable[RouteTable]) -> RouteTable:
         backends=tuple(backends[key] for key in sorted(backends)),
         entries=tuple(entries[service] for service in sorted(entries)),
     )
+
+
+def _ways(tables: Iterable[RouteTable]) -> tuple[Way, ...]:
+    return all_ways(backend for table in tables for backend in table.backends)
+
+
+def _hop_health(told: Mapping[str, Any] | None, wanted: int) -> PartHealth:
+    if told is None:
+        return PartHealth("lens hop", False, "not running")
+    says = f"process {told['pid']}, {told['workers']} of {told['wanted']} workers, {told['ways']} ways"
+    is_well = told["workers"] == told["wanted"] and told["ways"] >= wanted
+    return PartHealth("lens hop", is_well, f"{says}, restarted {told['restarts']} times")
 
 
 _PUBLISHED = (Part.CLUSTERS, Part.INNER, Part.SHADOW, Part.EDGE)

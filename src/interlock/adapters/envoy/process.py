@@ -115,7 +115,7 @@ class Process:
     def running(self) -> Running | None:
         """The Envoy that an earlier `start` left running here, if it answers."""
         written = self._written()
-        if written is None or not _is_alive(written.pid):
+        if written is None or not is_alive(written.pid):
             return None
         try:
             node = self._admin.json("/server_info")["node"]["id"]
@@ -133,8 +133,8 @@ class Process:
         nonce = f"{time.time_ns():x}-{os.getpid()}"
         started = Running(self._spawn(binary, nonce), nonce)
         self._record.write_text(json.dumps({"pid": started.pid, "nonce": nonce}))
-        is_up = wait_until(lambda: self._is_live(nonce) or not _is_alive(started.pid), START_DEADLINE_S)
-        if not is_up or not _is_alive(started.pid):
+        is_up = wait_until(lambda: self._is_live(nonce) or not is_alive(started.pid), START_DEADLINE_S)
+        if not is_up or not is_alive(started.pid):
             _end(started.pid)
             raise EnvoyFailed(f"Envoy did not start: {self.last_words()}", remedy=f"See {self.log}.")
         return started
@@ -149,14 +149,7 @@ class Process:
 
     def last_words(self) -> str:
         """The last line that Envoy wrote about a problem."""
-        try:
-            with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - 16_384))
-                lines = file.read().decode(errors="replace").splitlines()
-        except FileNotFoundError:
-            return "no log"
-        told = [line for line in lines if "[error]" in line or "[critical]" in line or "[warning]" in line]
-        return (told or lines or ["no word in its log"])[-1]
+        return last_words(self.log, "[error]", "[critical]", "[warning]")
 
     @property
     def _record(self) -> Path:
@@ -179,7 +172,7 @@ class Process:
     def _end_silent(self) -> None:
         """End an Envoy of ours that does not answer; its command line tells that it is ours."""
         written = self._written()
-        if written and _is_alive(written.pid) and written.nonce in _command(written.pid):
+        if written and is_alive(written.pid) and written.nonce in _command(written.pid):
             _end(written.pid)
 
     def _prepare_socket(self) -> None:
@@ -209,6 +202,18 @@ class Process:
         return os.posix_spawn(binary, arguments, os.environ, file_actions=opened, setsid=True)
 
 
+def last_words(log: Path, *marks: str) -> str:
+    """The last line of `log`, of those with one of `marks` if there are any."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16_384))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return "no log"
+    told = [line for line in lines if any(mark in line for mark in marks)]
+    return (told or lines or ["no word in its log"])[-1]
+
+
 def refuse_taken(host: str, port: int) -> None:
     """Raise AddressTaken when nobody could listen on host:port now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -226,7 +231,8 @@ def refuse_taken(host: str, port: int) -> None:
             ) from error
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a child of ours that ended is reaped."""
     with suppress(ChildProcessError):  # not our child: an earlier control plane started it
         if os.waitpid(pid, os.WNOHANG)[0] == pid:
             return False
@@ -250,5 +256,5 @@ def _end(pid: int) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-        if wait_until(lambda: not _is_alive(pid), STOP_DEADLINE_S):
+        if wait_until(lambda: not is_alive(pid), STOP_DEADLINE_S):
             return

@@ -17,6 +17,8 @@ from typing import Any
 
 from interlock.adapters.envoy import lua
 from interlock.adapters.envoy.clusters import RELEASE_FILTER, clusters
+from interlock.adapters.envoy.hop.answers import UNSENT_HEADER
+from interlock.adapters.envoy.hop.config import Sockets
 from interlock.adapters.envoy.marks import carried, edge_marks, inner_marks, segments_of
 from interlock.adapters.envoy.names import (
     API,
@@ -42,6 +44,7 @@ BODILESS = "GET|HEAD|OPTIONS|DELETE|TRACE"
 IDEMPOTENT = f"{BODILESS}|PUT"
 """Methods that may always be repeated (RFC 9110 section 9.2.2; CONNECT is not proxied)."""
 _UNSENT = "connect-failure,refused-stream,reset-before-request"
+_UNSENT_BY_HOP = {"name": UNSENT_HEADER, "present_match": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,15 @@ class Resources:
     shadow: Json
 
 
-def translate(table: RouteTable) -> Resources:
-    """The resources that make `table` serve. The table must be sound (see `validate.py`)."""
+def translate(table: RouteTable, hop: Sockets) -> Resources:
+    """The resources that make `table` serve, with lenses at `hop` where they are not in Lua. The table must be sound
+    (see `validate.py`).
+    """
     found = by_service(table)
     served = [(e, found.get(e.service, {})) for e in table.entries]
     is_carried = any(segments_of(at, e.default) for e, at in served if _is_on_edge(e, at))
     return Resources(
-        clusters=tuple(clusters(table)),
+        clusters=tuple(clusters(table, hop)),
         edge=_routes("edge", "path", {e.service: _edge(e, at) for e, at in served if _is_on_edge(e, at)}),
         inner=_routes("inner", "path", {e.service: _list(_inner(e, at, is_carried)) for e, at in served}),
         shadow=_routes("shadow", lua.SHADOW_HEADER, {n: m for e, at in served for n, m in _shadows(e, at)}),
@@ -142,8 +147,16 @@ def _to_one(service: str, release: str, deployment: Deployment) -> Json:
     return {
         "cluster": cluster(service, release),
         "timeout": _seconds(deployment.timeout_s),
-        "retry_policy": {"retry_on": _UNSENT, "num_retries": 1, "retry_back_off": _AT_ONCE},
+        "retry_policy": _retrying(deployment, {"retry_on": _UNSENT, "num_retries": 1, "retry_back_off": _AT_ONCE}),
     }
+
+
+def _retrying(deployment: Deployment, policy: Json) -> Json:
+    """What the hop could not send is as unsent as what Envoy could not."""
+    if not deployment.is_on_hop:
+        return policy
+    retry_on = f"{policy['retry_on']},retriable-headers"
+    return {**policy, "retry_on": retry_on, "retriable_headers": [_UNSENT_BY_HOP]}
 
 
 def _to_candidate(service: str, split: Split, default: str, deployment: Deployment, *, replays: bool) -> Json:
@@ -172,7 +185,7 @@ def _to_candidate(service: str, split: Split, default: str, deployment: Deployme
             }
         },
         "timeout": _seconds(deployment.timeout_s * 2 + 1 if replays else deployment.timeout_s),
-        "retry_policy": retry,
+        "retry_policy": _retrying(deployment, retry),
     }
 
 
@@ -348,7 +361,7 @@ def _default(
                 yield _route(name, place, action, deployment, filters=filters, metadata=metadata)
     pin = _pin(entry.default, carried(segments_of(backends, entry.default), is_keyed=_is_told(entry, kind)))
     for place in (p.given(*headers) for p in _everywhere(entry.service)):
-        if not deployment.request and not deployment.response:
+        if not deployment.is_in_lua:
             yield _route(name, place.given(_NO_BAGGAGE), action, filters={**_UNTOUCHED, **noted}, **pin)
         yield _route(name, place, action, deployment, filters=noted)
 
@@ -410,7 +423,7 @@ def _inner(entry: Entry, backends: Backends, is_carried: bool) -> Iterator[Json]
     marks = inner_marks(segments_of(backends, entry.default))
     copy = _header(HEADER, contains=f"{SHADOW_MEMBER}=1")
     releases = sorted(backends, key=lambda r: (r != entry.default, r))
-    for release in (r for r in releases if not backends[r].request and not backends[r].response):
+    for release in (r for r in releases if not backends[r].is_in_lua):
         name, action = RouteName(service, release, Kind.PINNED), _to_one(service, release, backends[release])
         for place in _everywhere(service):
             bare = place.given(_bare_pin(release, is_carried))
@@ -432,7 +445,7 @@ def _inner(entry: Entry, backends: Backends, is_carried: bool) -> Iterator[Json]
 
 _NO_BAGGAGE = {"name": HEADER, "present_match": False}
 _UNTOUCHED = {RELEASE_FILTER: {"@type": f"{API}extensions.filters.http.lua.v3.LuaPerRoute", "disabled": True}}
-"""Where nothing is to be translated and the pin is right, or needs no thought: Lua costs a tenth of the request."""
+"""Where Lua translates nothing and the pin is right, or needs no thought: Lua costs a tenth of the request."""
 
 
 def _pin(release: str, beside: str) -> Json:

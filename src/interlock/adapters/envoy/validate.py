@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from interlock.adapters.envoy.clusters import split_endpoint
+from interlock.adapters.envoy.addresses import split_endpoint
 from interlock.adapters.envoy.translate import Resources, by_service
 from interlock.domain.checks.evidence import OTHER_SEGMENTS, SEGMENT_LIMIT
 from interlock.domain.releases.release import Deployment

@@ -152,21 +152,24 @@ _SIMPLE: tuple[tuple[str, Any], ...] = (
 def write(contract: Contract) -> dict[str, Any]:
     """`schema`: the Arrow schema of the contract's record."""
     arrow = _arrow()
-    fields = [arrow.field(f.name, _written(f.type), nullable=f.nullable) for f in contract.record.fields]
+    fields = [arrow.field(f.name, arrow_type_of(f.type), nullable=f.nullable) for f in contract.record.fields]
     return {"schema": arrow.schema(fields, metadata={_NAME: contract.name.encode()})}
 
 
-def _written(one: Type) -> Any:
+def arrow_type_of(one: Type) -> Any:
+    """The Arrow type that holds values of the type."""
     arrow = _arrow()
     match one:
         case List(element=inner):
-            return arrow.list_(arrow.field("element", _written(inner.type), nullable=inner.nullable))
+            return arrow.list_(arrow.field("element", arrow_type_of(inner.type), nullable=inner.nullable))
         case Map(value=inner):
-            return arrow.map_(arrow.string(), arrow.field("value", _written(inner.type), nullable=inner.nullable))
+            return arrow.map_(
+                arrow.string(), arrow.field("value", arrow_type_of(inner.type), nullable=inner.nullable)
+            )
         case Struct(fields=fields):
-            return arrow.struct([arrow.field(f.name, _written(f.type), nullable=f.nullable) for f in fields])
+            return arrow.struct([arrow.field(f.name, arrow_type_of(f.type), nullable=f.nullable) for f in fields])
         case Tensor(element=element, dims=dims):
-            nested = _written(element)
+            nested = arrow_type_of(element)
             for _ in dims:
                 nested = arrow.list_(arrow.field("element", nested, nullable=False))
             return nested

@@ -8,6 +8,7 @@ protection, since engines may evaluate them for every row.
 
 from __future__ import annotations
 
+import decimal as exact
 import re
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -19,9 +20,11 @@ from interlock.domain.lenses.expressions.nodes import Call, Column, Constant, Ex
 from interlock.domain.schemas.field import Bool, Date, Decimal, Float, Int, String, Timestamp
 from interlock.kernel.errors import Refused
 
-Engine = Literal["duckdb", "postgres", "sqlite"]
+Engine = Literal["duckdb", "polars", "postgres", "spark", "sqlite"]
 Value = Any
 """An Ibis value; Ibis' own types say little to a type checker."""
+Make = Callable[[Any], Value]
+"""A value of a row: of a table, or of an object in a list, whose columns it takes by name."""
 
 MAX_DOUBLE = 1.7976931348623157e308
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896
@@ -36,7 +39,9 @@ class EngineRefuses(Refused):
 
 _NOT_ON: Mapping[Engine, frozenset[str]] = {
     "duckdb": frozenset(("date_in", "hour_in")),
+    "polars": frozenset(("date_in", "hour_in")),
     "postgres": frozenset(("date_in", "hour_in")),
+    "spark": frozenset(("date_in", "hour_in")),
     "sqlite": frozenset(
         ("split_part", "to_decimal", "date_in", "hour_in", "epoch_us", "from_epoch_us", "add_days", "days_between")
     ),
@@ -69,18 +74,41 @@ def with_columns(table: Value, wanted: Mapping[str, Expr], engine: Engine) -> Va
             raise EngineRefuses(
                 f"{engine} cannot compute {', '.join(missing)} exactly", remedy="Use another engine for it."
             )
+    steps, made = stages(wanted, engine, "_interlock_")
+    for step in steps:
+        table = table.mutate(**{name: make(table) for name, make in step.items()}).view()
+    whole = table.mutate(**{name: make(table) for name, make in made.items()})
+    helpers = [name for step in steps for name in step]
+    return whole.drop(*helpers) if helpers else whole
+
+
+def stages(
+    wanted: Mapping[str, Expr], engine: Engine, prefix: str, columns: Mapping[str, Make] | None = None
+) -> tuple[list[dict[str, Make]], dict[str, Make]]:
+    """Columns to add to the rows, stage by stage, each over those before it; and then what is wanted of them.
+
+    prefix: what the names of the columns begin with; columns: the fields that are read, finite and of the types
+    that they are read as, when they are not simply columns of the row.
+    """
     levels: dict[Call, int] = {}
     for expr in wanted.values():
         _level(expr, levels)
-    names: dict[Expr, str] = {expr: f"_interlock_{n}" for n, expr in enumerate(levels)}
-    emitter = _Emitter(names, engine)
-    for level in range(1, max(levels.values(), default=0) + 1):
-        emitter.table = table
-        stage = {names[e]: emitter.emit_call(e) for e, at in levels.items() if at == level}
-        table = table.mutate(**stage).view()
-    emitter.table = table
-    whole = table.mutate(**{name: emitter.emit(expr) for name, expr in wanted.items()})
-    return whole.drop(*names.values()) if names else whole
+    names: dict[Expr, str] = {expr: f"{prefix}{n}" for n, expr in enumerate(levels)}
+    steps: list[dict[str, Make]] = [{} for _ in range(max(levels.values(), default=0))]
+    for expr, level in levels.items():
+        steps[level - 1][names[expr]] = _making_call(expr, names, engine, columns)
+    return steps, {name: _making(expr, names, engine, columns) for name, expr in wanted.items()}
+
+
+_Columns = Mapping[str, Make] | None
+
+
+def _making(expr: Expr, names: Mapping[Expr, str], engine: Engine, columns: _Columns) -> Make:
+    return lambda row: Emitter(engine, names, row, columns).emit(expr)
+
+
+def _making_call(expr: Call, names: Mapping[Expr, str], engine: Engine, columns: _Columns) -> Make:
+    return lambda row: Emitter(engine, names, row, columns).emit_call(expr)
 
 
 def _level(expr: Expr, levels: dict[Call, int]) -> int:
@@ -92,23 +120,34 @@ def _level(expr: Expr, levels: dict[Call, int]) -> int:
     return levels[expr]
 
 
-class _Emitter:
-    def __init__(self, names: Mapping[Expr, str], engine: Engine) -> None:
+class Emitter:
+    """Values of one row on one engine. names: the columns that hold what calls are worth."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        names: Mapping[Expr, str] | None = None,
+        row: Any = None,
+        columns: Mapping[str, Make] | None = None,
+    ) -> None:
         import ibis
 
         self._ibis = ibis
-        self._names = names
-        self._engine = engine
-        self.table: Value = None
+        self._names = names or {}
+        self.engine = engine
+        self._row = row
+        self._columns = columns
 
     def emit(self, expr: Expr) -> Value:
         match expr:
+            case Column(name) if self._columns is not None:
+                return self._columns[name](self._row)
             case Column(name, type=one):
-                return self._column(self.table[name], one)
+                return self._column(self._row[name], one)
             case Constant(value, type=one):
-                return self._constant(value, one)
+                return self.constant(value, one)
             case Call():
-                return self.table[self._names[expr]]
+                return self._row[self._names[expr]]
 
     def emit_call(self, expr: Call) -> Value:
         """The call over its arguments, which earlier stages have computed."""
@@ -129,26 +168,26 @@ class _Emitter:
     def _column(self, column: Value, one: ExprType) -> Value:
         if isinstance(one, Float):
             column = column.cast("float64")
-            return self._only(column.between(self._double(-MAX_DOUBLE), self._double(MAX_DOUBLE)), column)
+            return self.only(column.between(self.double(-MAX_DOUBLE), self.double(MAX_DOUBLE)), column)
         return column
 
-    def _constant(self, value: Any, one: ExprType) -> Value:
-        kind = _ibis_type(one)
+    def constant(self, value: Any, one: ExprType) -> Value:
+        kind = ibis_type(one)
         if value is None:
             return self._ibis.null(kind)
         match one:
             case Float():
-                return self._double(value)
+                return self.double(value)
             case Decimal() | Date():
                 return self._ibis.literal(value).cast(kind)
             case _:
                 return self._ibis.literal(value, kind)
 
-    def _double(self, value: float) -> Value:
+    def double(self, value: float) -> Value:
         """Bare float literals are decimals to some engines, so they are written as text and cast."""
         return self._ibis.literal(repr(float(value))).cast("float64")
 
-    def _only(self, condition: Value, value: Value) -> Value:
+    def only(self, condition: Value, value: Value) -> Value:
         return condition.ifelse(value, self._ibis.null(value.type()(nullable=True)))
 
     def _call(
@@ -171,7 +210,7 @@ class _Emitter:
             case Float():
                 return self._settled(change(*(self._settled(a) for a in args)))
             case _:
-                return change(*args).cast(_ibis_type(result))
+                return change(*args).cast(ibis_type(result))
 
     def _that_fit(self, function: Name, args: list[Value]) -> list[Value]:
         """Factors become NULL when their product would leave 64 bits; as doubles they cannot raise."""
@@ -179,21 +218,68 @@ class _Emitter:
             return args
         a, b = args
         product = a.cast("float64") * b.cast("float64")
-        return [self._only(product.abs() < self._double(EXACT_LIMIT), a), b]
+        return [self.only(product.abs() < self.double(EXACT_LIMIT), a), b]
 
     def _whole(self, value: Value) -> Value:
         """`value`, or NULL from 2**53 on. Compared as it is: the limit is a 64-bit integer everywhere."""
         limit = self._ibis.literal(EXACT_LIMIT, "int64")
-        return self._only((value < limit) & (value > -limit), value)
+        return self.only((value < limit) & (value > -limit), value)
+
+    # ---- what lenses need of values besides
+
+    def literal(self, value: Any, kind: str) -> Value:
+        return self._ibis.literal(value, kind)
+
+    def null(self, kind: Any) -> Value:
+        return self._ibis.null(kind)
+
+    def decimal_unit(self, one: Decimal) -> Value:
+        """The least number above zero of the type."""
+        unit = exact.Decimal(1).scaleb(-one.scale)
+        return self._ibis.literal(unit).cast(f"decimal({one.scale + 1}, {one.scale})")
+
+    def whole_text(self, text: Value) -> Value:
+        """Text of an integer of at most 15 digits as that integer, NULL for other text."""
+        return self.only(self.full_match(text, "[+-]?[0-9]{1,15}"), text).cast("int64")
+
+    def chosen(self, branches: list[tuple[Value, Value]], rest: Value) -> Value:
+        """The value of the first condition that is true."""
+        return self._ibis.cases(*branches, else_=rest) if branches else rest
+
+    def filled(self, value: Value, instead: Value) -> Value:
+        return self._ibis.coalesce(value, instead)
+
+    def first(self, listed: Value) -> Value:
+        """The first element, NULL when there is none."""
+        return listed[0]
+
+    def first_code(self, listed: Value, make: Make) -> Value:
+        """What `make` makes of the first element of which it makes anything but NULL."""
+        return self.first(listed.map(make).filter(lambda code: code.notnull()))
+
+    def half_even(self, value: Value) -> Value:
+        """A double below 2**53 in size as the nearest integer, the even one of two.
+
+        Adding and taking away 1.5 * 2**52 leaves no place for a fraction, and IEEE 754 rounds the sum half to even.
+        From 2**51 on it would round too much; there, doubles have halves at most, up to 2**52.
+        """
+        shift = self.double(1.5 * 2.0**52)
+        near = (value + shift) - shift
+        return (value.abs() < self.double(2.0**51)).ifelse(near, self._half_even_far(value)).cast("int64")
+
+    def _half_even_far(self, value: Value) -> Value:
+        low = value.floor().cast("float64")
+        is_odd = (low / self.double(2.0)).floor().cast("float64") * self.double(2.0) != low
+        return ((value != low) & is_odd).ifelse(low + self.double(1.0), low)
 
     def _settled(self, value: Value) -> Value:
         size = value.abs()
-        within = self._only(size <= self._double(LARGEST), value)
-        return (size < self._double(SMALLEST)).ifelse(self._double(0.0), within)
+        within = self.only(size <= self.double(LARGEST), value)
+        return (size < self.double(SMALLEST)).ifelse(self.double(0.0), within)
 
     def _div(self, args: list[Value], *_: Any) -> Value:
         a, b = (self._settled(x) for x in args)
-        return self._settled(a / b.nullif(self._double(0.0)))
+        return self._settled(a / b.nullif(self.double(0.0)))
 
     def _idiv(self, args: list[Value], *_: Any) -> Value:
         """From absolute values, since engines round towards zero or down."""
@@ -212,8 +298,8 @@ class _Emitter:
         return a.abs() % b.abs().nullif(self._ibis.literal(0, "int64"))
 
     def _within(self, value: Value) -> Value:
-        limit = self._double(EXACT_LIMIT)
-        return self._only((value < limit) & (value > -limit), value)
+        limit = self.double(EXACT_LIMIT)
+        return self.only((value < limit) & (value > -limit), value)
 
     def _floor(self, args: list[Value], *_: Any) -> Value:
         return self._within(args[0]).floor().cast("int64")
@@ -223,16 +309,16 @@ class _Emitter:
 
     def _trunc(self, args: list[Value], *_: Any) -> Value:
         value = self._within(args[0])
-        return (value < self._double(0)).ifelse(value.ceil().cast("int64"), value.floor().cast("int64"))
+        return (value < self.double(0)).ifelse(value.ceil().cast("int64"), value.floor().cast("int64"))
 
     def _round_half_even(self, args: list[Value], *_: Any) -> Value:
         value = self._within(args[0])
         low = value.floor().cast("float64")
         rest = value - low
-        is_odd = (low / self._double(2)).floor().cast("float64") * self._double(2) != low
-        half = self._double(0.5)
+        is_odd = (low / self.double(2)).floor().cast("float64") * self.double(2) != low
+        half = self.double(0.5)
         goes_up = (rest > half) | ((rest == half) & is_odd)
-        return goes_up.ifelse(low + self._double(1), low).cast("int64")
+        return goes_up.ifelse(low + self.double(1), low).cast("int64")
 
     # ---- casts
 
@@ -243,13 +329,13 @@ class _Emitter:
     def _to_int(self, args: list[Value], _: Any, types: list[ExprType], __: Any) -> Value:
         if isinstance(types[0], Bool):
             one, none = self._ibis.literal(1, "int64"), self._ibis.literal(0, "int64")
-            return self._only(args[0].notnull(), args[0].ifelse(one, none))
-        return self._only(self._full_match(args[0], "[+-]?[0-9]{1,15}"), args[0]).cast("int64")
+            return self.only(args[0].notnull(), args[0].ifelse(one, none))
+        return self.only(self.full_match(args[0], "[+-]?[0-9]{1,15}"), args[0]).cast("int64")
 
     def _to_text(self, args: list[Value], _: Any, types: list[ExprType], __: Any) -> Value:
         if isinstance(types[0], Bool):
             yes, no = self._ibis.literal("true"), self._ibis.literal("false")
-            return self._only(args[0].notnull(), args[0].ifelse(yes, no))
+            return self.only(args[0].notnull(), args[0].ifelse(yes, no))
         if isinstance(types[0], Int):
             return self._whole(args[0]).cast("string")
         return args[0].cast("string")
@@ -265,21 +351,21 @@ class _Emitter:
         # at most so many digits that matter before and behind the point, so that nothing is rounded or too large
         head = f"0*[0-9]{{1,{whole}}}" if whole else "0+"
         tail = rf"(\.[0-9]{{0,{scale}}}0*)?"
-        fits = self._full_match(text, f"[+-]?{head}{tail}") & self._full_match(
+        fits = self.full_match(text, f"[+-]?{head}{tail}") & self.full_match(
             text, r"[+-]?[0-9]{1,38}(\.[0-9]{1,38})?"
         )
-        return self._only(fits, text).cast(_ibis_type(result))
+        return self.only(fits, text).cast(ibis_type(result))
 
     def _to_date(self, args: list[Value], *_: Any) -> Value:
         """A calendar is checked before the cast, which would raise on some engines."""
-        text = self._only(self._full_match(args[0], "[0-9]{4}-[0-9]{2}-[0-9]{2}"), args[0])
-        return self._only(is_day(text), text).cast("date")
+        text = self.only(self.full_match(args[0], "[0-9]{4}-[0-9]{2}-[0-9]{2}"), args[0])
+        return self.only(is_day(text), text).cast("date")
 
     # ---- text
 
     def _concat(self, args: list[Value], *_: Any) -> Value:
         a, b = args
-        return self._only(a.notnull() & b.notnull(), a + b)
+        return self.only(a.notnull() & b.notnull(), a + b)
 
     def _upper(self, args: list[Value], *_: Any) -> Value:
         return self._letters(args[0], "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "upper")
@@ -289,7 +375,7 @@ class _Emitter:
 
     def _letters(self, text: Value, before: str, after: str, plain: str) -> Value:
         """ASCII letters alone; SQLite's own functions do just that."""
-        return getattr(text, plain)() if self._engine == "sqlite" else text.translate(before, after)
+        return getattr(text, plain)() if self.engine == "sqlite" else text.translate(before, after)
 
     def _substring(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
         return args[0].substr(literals[1] - 1, literals[2])
@@ -299,7 +385,7 @@ class _Emitter:
 
     def _split_part(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
         part = args[0].split(literals[1])[literals[2] - 1]
-        return self._only(args[0].notnull(), self._ibis.coalesce(part, self._ibis.literal("")))
+        return self.only(args[0].notnull(), self._ibis.coalesce(part, self._ibis.literal("")))
 
     def _lpad(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
         length, fill = literals[1], literals[2]
@@ -318,11 +404,11 @@ class _Emitter:
         return args[0].find(literals[1]) >= 0
 
     def _matches(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
-        return self._full_match(args[0], literals[1])
+        return self.full_match(args[0], literals[1])
 
-    def _full_match(self, text: Value, pattern: str) -> Value:
-        end = {"duckdb": r"\z", "postgres": r"\Z", "sqlite": r"\Z"}[self._engine]
-        return self._only(text.notnull(), text.re_search(rf"\A(?:{_ascii(pattern)}){end}"))
+    def full_match(self, text: Value, pattern: str) -> Value:
+        end = r"\Z" if self.engine in ("postgres", "sqlite") else r"\z"
+        return self.only(text.notnull(), text.re_search(rf"\A(?:{_ascii(pattern)}){end}"))
 
     # ---- time
 
@@ -331,7 +417,7 @@ class _Emitter:
         since = self._days(day) + self._whole(days)
         fits = since.between(FIRST_DAY, LAST_DAY)
         # to engines a day and an interval make a timestamp, though Ibis calls it a date
-        moved = self._only(fits, day) + self._only(fits, days).as_interval("D")
+        moved = self.only(fits, day) + self.only(fits, days).as_interval("D")
         return moved.cast("timestamp").cast("date")
 
     def _days_between(self, args: list[Value], *_: Any) -> Value:
@@ -346,7 +432,7 @@ class _Emitter:
 
     def _from_epoch_us(self, args: list[Value], *_: Any) -> Value:
         low, high = FIRST_DAY * 86_400_000_000, (LAST_DAY + 1) * 86_400_000_000 - 1
-        return self._only(args[0].between(low, high), args[0]).as_timestamp("us")
+        return self.only(args[0].between(low, high), args[0]).as_timestamp("us")
 
 
 def _ascii(pattern: str) -> str:
@@ -355,7 +441,7 @@ def _ascii(pattern: str) -> str:
     return re.sub(r"\\.", lambda found: classes.get(found[0], found[0]), pattern)
 
 
-def _ibis_type(one: ExprType) -> str:
+def ibis_type(one: ExprType) -> str:
     match one:
         case Bool():
             return "boolean"

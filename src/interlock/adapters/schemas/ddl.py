@@ -344,6 +344,17 @@ def _column(one: Field, dialect: str) -> Any:
     )
 
 
+def column_type(one: Field, dialect: str) -> str:
+    """The type of a column for the field, in the dialect's words. SQLite's have to keep values as they are, whatever
+    the type is called (sqlite.org/datatype3.html, section 3.1).
+    """
+    from sqlglot import exp
+
+    if dialect == "sqlite" and isinstance(one.type, Int | Decimal | String):
+        return {"int": "INTEGER", "decimal": "NUMERIC"}.get(one.type.kind, "TEXT")
+    return str(exp.DataType.build(_written(one, dialect), dialect="duckdb").sql(dialect=dialect))
+
+
 def _conditions(one: Field) -> Iterator[Any]:
     """What the type does not say, as conditions."""
     from sqlglot import exp

@@ -7,9 +7,11 @@ with their own types.
 
 from __future__ import annotations
 
+import base64
+import datetime
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,10 @@ from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 
+from interlock.adapters.schemas.columns import field_of_column
+from interlock.adapters.schemas.row_values import table_of
 from interlock.adapters.schemas.sqlite import chance, prepare_sqlite
+from interlock.domain.schemas.field import Bool, Field, Timestamp, Type
 from interlock.kernel.errors import Invalid, Missing, Unavailable
 from interlock.kernel.ident import did_you_mean
 
@@ -63,6 +68,9 @@ class Engine(Protocol):
     def sample(self, rows: Any, share: float) -> Any:
         """About that share of the rows, the same ones in every query."""
 
+    def batches(self, expression: Any, size: int) -> Iterator[Any]:
+        """The rows as Arrow tables, about `size` at a time. DataUnreadable when the query fails."""
+
 
 @dataclass(frozen=True, slots=True)
 class IbisEngine:
@@ -88,6 +96,15 @@ class IbisEngine:
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         return self.ask(self.backend.sql(sql).limit(2))
+
+    def batches(self, expression: Any, size: int) -> Iterator[Any]:
+        import pyarrow as pa
+
+        try:
+            for batch in expression.to_pyarrow_batches(chunk_size=size):
+                yield pa.Table.from_batches([batch])
+        except Exception as error:
+            raise _failed(error, self.source) from error
 
     def sample(self, rows: Any, share: float) -> Any:
         """Held in a temporary table: several threads draw other rows each time, whatever the seed."""
@@ -132,6 +149,21 @@ class SqlEngine:
         self._execute(f"CREATE TEMPORARY TABLE {_SAMPLE} AS {drawn}")
         return ibis.table(rows.schema(), name=_SAMPLE)
 
+    def batches(self, expression: Any, size: int) -> Iterator[Any]:
+        import ibis
+
+        fields = tuple(field_of_column(name, found) for name, found in expression.schema().items())
+        sql = _staged(str(ibis.to_sql(expression, dialect=self.dialect)), self.dialect)
+        try:
+            with self.connection.execution_options(stream_results=True).exec_driver_sql(self._text(sql)) as found:
+                for rows in found.mappings().partitions(size):
+                    yield table_of([_as_record(row, fields) for row in rows], fields)
+        except sa.exc.SQLAlchemyError as error:
+            raise _failed(getattr(error, "orig", None) or error) from error
+
+    def _text(self, sql: str) -> str:
+        return sql.replace("%", "%%") if self.name == "postgres" else sql
+
     def _run(self, sql: str) -> list[dict[str, Any]]:
         return [dict(row) for row in self._execute(sql).mappings()]
 
@@ -139,10 +171,29 @@ class SqlEngine:
         """In a transaction of its own within the snapshot, so that one that fails leaves it whole."""
         try:
             with self.connection.begin_nested():
-                text = sql.replace("%", "%%") if self.name == "postgres" else sql
-                return self.connection.exec_driver_sql(text)
+                return self.connection.exec_driver_sql(self._text(sql))
         except sa.exc.SQLAlchemyError as error:
             raise _failed(getattr(error, "orig", None) or error) from error
+
+
+def _as_record(row: Mapping[Any, Any], fields: tuple[Field, ...]) -> dict[str, Any]:
+    """What a driver gives, as JSON has it."""
+    return {one.name: _as_json(row[one.name], one.type) for one in fields}
+
+
+def _as_json(value: Any, one: Type) -> Any:
+    match value:
+        case datetime.datetime():
+            utc = value.astimezone(datetime.UTC).replace(tzinfo=None) if value.tzinfo else value
+            return utc.isoformat() + "Z" * (isinstance(one, Timestamp) and one.is_zoned)
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+        case bytes() | memoryview():
+            return base64.b64encode(bytes(value)).decode()
+        case int() if isinstance(one, Bool):
+            return bool(value)
+        case _:
+            return value
 
 
 @dataclass(frozen=True, slots=True)

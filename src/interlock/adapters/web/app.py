@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
 from interlock import __version__
-from interlock.adapters.web import audit, changes, checks, gates, outcomes, problems, rollouts
+from interlock.adapters.web import audit, changes, checks, gates, lenses, migrations, outcomes, problems, rollouts
 from interlock.adapters.web.page import PAGE
 from interlock.adapters.web.speaker import authenticate
 from interlock.engine.context import Context
@@ -35,7 +35,7 @@ def build_app(context: Context) -> FastAPI:
         return PAGE
 
     v1 = APIRouter(prefix="/v1", dependencies=[Depends(authenticate)])
-    for noun in (changes, checks, rollouts, gates, audit, outcomes):
+    for noun in (changes, migrations, checks, lenses, rollouts, gates, audit, outcomes):
         v1.include_router(noun.routes)
     app.include_router(v1)
     app.include_router(gates.hooks, prefix="/v1")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from interlock.adapters.web.speaker import Engine, Speaker
 from interlock.domain.changes.request import Role
 from interlock.domain.changes.revert import Part
-from interlock.engine import changes, plans
+from interlock.engine import changes, contents, plans
 from interlock.engine.views import plan_view
 from interlock.kernel.digest import plain
 
@@ -84,6 +84,12 @@ def revert(name: str, body: RevertBody, context: Engine, person: Speaker) -> dic
 def plan(context: Engine, name: str) -> dict[str, Any]:
     """Compile the change as it is declared now; the same stages are later executed."""
     return plan_view(plans.plan_change(context, name))
+
+
+@routes.get("/changes/{name}/contents")
+def kept(context: Engine, name: str) -> list[dict[str, Any]]:
+    """What the newest plan relies on: contracts and lenses with their documents, models by digest."""
+    return contents.of_change(context, name)
 
 
 @routes.post("/changes/{name}/approvals")

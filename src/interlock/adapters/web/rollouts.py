@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from interlock.adapters.web.speaker import Engine, Speaker
 from interlock.domain.rollout.position import Verb
-from interlock.engine import records, rollouts
+from interlock.engine import losses, records, rollouts
 from interlock.engine.status import status_view
 from interlock.engine.views import rollout_view, timeline
 from interlock.kernel.errors import Missing
@@ -61,6 +61,13 @@ def one(context: Engine, name: str) -> dict[str, Any]:
     with context.store.transaction(read_only=True) as tx:
         found = rollouts.find(tx, name)
         return rollout_view(context, tx, found) | {"timeline": timeline(tx, found)}
+
+
+@routes.get("/rollouts/{name}/going-back")
+def going_back(context: Engine, name: str) -> dict[str, Any]:
+    """What rolling back would lose: the verdicts on fields, and what was counted of real rows."""
+    with context.store.transaction(read_only=True) as tx:
+        return losses.going_back(context, tx, records.read_plan(tx, rollouts.find(tx, name).plan))
 
 
 @routes.post("/rollouts/{name}/orders", status_code=202)

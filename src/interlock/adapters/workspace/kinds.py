@@ -204,6 +204,11 @@ WORKSPACE: Final = _kind(
                 "alpha_pass": _share(
                     "How likely a step may pass although the candidate is worse by the margin (5%).", "5%"
                 ),
+                "losses": _choice(
+                    "Whether a lossy lens must be counted on real rows before approval (stated: it need not).",
+                    "stated",
+                    "counted",
+                ),
             },
         ),
         "addresses": _object(
@@ -276,6 +281,13 @@ SERVICE: Final = _kind(
             "description": "The largest body that is translated or copied, in bytes.",
             "examples": [1_048_576],
         },
+        "body": _choice(
+            "Where the records are in bodies: one object or a list of objects, named tensors of the Open Inference "
+            "Protocol v2, or what MLflow speaks (dataframe_split, dataframe_records, instances, inputs, predictions).",
+            "object",
+            "oip",
+            "mlflow",
+        ),
         "health": _text("The path that answers 200 when an instance is well.", "/health", pattern=r"^/\S*$"),
         "reads": _list(
             "What it reads beside its requests, and which fields of what the services that it calls answer.",

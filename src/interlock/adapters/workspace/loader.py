@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +18,11 @@ import yaml
 
 from interlock.adapters.workspace.assemble import ROOT_FILE, Declaration, assemble, declaration_of
 from interlock.adapters.workspace.located_yaml import MAX_BYTES, read_documents
+from interlock.adapters.workspace.sources import document_at
 from interlock.domain.catalog.service import ModelSpec
 from interlock.domain.changes.workspace import Workspace
-from interlock.kernel.errors import Invalid, Missing, Refused, Unavailable
+from interlock.engine.ports import Source
+from interlock.kernel.errors import InterlockError, Invalid, Missing, Refused, Unavailable
 from interlock.kernel.finding import Finding, Severity
 from interlock.kernel.ident import is_name
 
@@ -37,6 +39,12 @@ class DeclarationInvalid(Invalid):
     """What was to be written or used does not fit its kind."""
 
     code = "declaration.invalid"
+
+
+class DeclarationMissing(Missing):
+    """What was declared is no longer where it stood."""
+
+    code = "declaration.missing"
 
 
 class DeclarationExists(Refused):
@@ -66,12 +74,16 @@ class WorkspaceFiles:
 
     root: Path
 
-    def load(self) -> tuple[Workspace, list[Finding]]:
-        """Everything declared, and everything wrong with it. WorkspaceMissing when `root` is no directory."""
+    def load(self, besides: Sequence[Source] = ()) -> tuple[Workspace, list[Finding]]:
+        """Everything declared, as if `besides` stood there too, and everything wrong with it. WorkspaceMissing when
+        `root` is no directory.
+        """
         if not self.root.is_dir():
             raise WorkspaceMissing(f"{self.root} is no directory", remedy="Make one with `interlock init`.")
         findings: list[Finding] = []
         declarations = list(self._declarations(findings))
+        for one in besides:
+            declarations += _declarations_of(one.text.encode(), one.file, findings)
         is_rooted = any(d.kind == "Workspace" for d in declarations)
         if not is_rooted and not any(f.where.startswith(f"{ROOT_FILE}:") for f in findings):
             findings.append(_rootless())
@@ -112,6 +124,29 @@ class WorkspaceFiles:
             raise _invalid(findings)
         write_once(path, text)
         return path
+
+    def source(self, where: str) -> Source:
+        """The document that stands at `where` (file:line). DeclarationMissing when it is no longer there."""
+        file, _, line = where.rpartition(":")
+        try:
+            text = document_at((self.root / file).read_text("utf-8"), int(line))
+        except (OSError, ValueError) as error:
+            raise DeclarationMissing(
+                f"nothing is declared at {where or 'an unknown place'} any more", remedy="Try again.", where=where
+            ) from error
+        return Source(file, text)
+
+    def write_sources(self, sources: Sequence[Source]) -> None:
+        """Make new files, all or none. DeclarationExists when one of them is there."""
+        written: list[Path] = []
+        try:
+            for one in sources:
+                write_once(self.root / one.file, one.text)
+                written.append(self.root / one.file)
+        except InterlockError:
+            for path in written:
+                path.unlink()
+            raise
 
     def _declarations(self, findings: list[Finding]) -> Iterator[Declaration]:
         for path in _yaml_files(self.root):

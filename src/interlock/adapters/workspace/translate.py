@@ -65,7 +65,9 @@ def policy_from(body: Body, reading: Reading) -> Policy:
     policy = body.get("policy", {})
     levels = {key: policy[key] for key in ("alpha", "alpha_pass") if key in policy}
     alphas = {key: _level(text, ("policy", key), reading) for key, text in levels.items()}
-    return Policy(policy.get("self_approval", _POLICY.self_approval), **alphas)
+    return Policy(
+        policy.get("self_approval", _POLICY.self_approval), losses=policy.get("losses", _POLICY.losses), **alphas
+    )
 
 
 def _level(text: str, path: Path, reading: Reading) -> float:
@@ -93,6 +95,7 @@ def service_from(body: Body, reading: Reading) -> ServiceSpec:
         timeout_s=_positive_s(body, "timeout_s", (), reading) if "timeout_s" in body else _SERVICE.timeout_s,
         body_limit_bytes=body.get("body_limit_bytes", _SERVICE.body_limit_bytes),
         health_path=body.get("health", _SERVICE.health_path),
+        body=body.get("body", _SERVICE.body),
         calls=tuple(body.get("calls", _SERVICE.calls)),
         callers_request=_reference(callers.get("request")),
         callers_response=_reference(callers.get("response")),

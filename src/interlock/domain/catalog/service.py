@@ -43,7 +43,8 @@ class ServiceSpec:
 
     replay: whether POST requests may be sent a second time under the baseline ("all", "none", or path
     prefixes); None means yes exactly when a version holds a model.
-    serving: the version that serves before Interlock has moved anything.
+    serving: the version that serves before Interlock has moved anything. body: where the records are in the bodies
+    of requests and answers, a `BodyShape`.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ServiceSpec:
     timeout_s: float = 5.0
     body_limit_bytes: int = 1_048_576
     health_path: str = ""
+    body: Literal["object", "oip", "mlflow"] = "object"
     calls: tuple[str, ...] = ()
     callers_request: VersionRef | None = None
     callers_response: VersionRef | None = None

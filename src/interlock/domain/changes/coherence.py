@@ -7,6 +7,7 @@ which knows the state, judges again.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from interlock.domain.catalog.asset import AssetId, Kind
 from interlock.domain.catalog.service import Reference, ServiceSpec, ServiceVersion, all_references, references
@@ -14,7 +15,7 @@ from interlock.domain.changes.criteria import criteria
 from interlock.domain.changes.interfaces import callers_uses, passage
 from interlock.domain.changes.request import Change, Move
 from interlock.domain.changes.workspace import Workspace
-from interlock.domain.lenses.check import fit
+from interlock.domain.lenses.check import fit, unconfirmed
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.path import lens_path
 from interlock.kernel.errors import Missing
@@ -23,16 +24,22 @@ from interlock.kernel.ident import did_you_mean
 
 
 def check_lenses(workspace: Workspace, unread: Collection[AssetId] = ()) -> list[Finding]:
-    """Lenses between contract versions that do not exist, and everything that keeps a lens from fitting its two."""
+    """Lenses between contract versions that do not exist, and everything that keeps a lens from fitting its two.
+    A draft blocks nothing, since nothing is translated by it.
+    """
     return [
         finding
-        for lens in workspace.lenses
+        for lens in (*workspace.lenses, *workspace.drafts)
         if AssetId(Kind.CONTRACT, lens.contract) not in unread
-        for finding in _lens_findings(workspace, lens)
+        for finding in check_lens(workspace, lens)
     ]
 
 
-def _lens_findings(workspace: Workspace, lens: Lens) -> list[Finding]:
+def check_lens(workspace: Workspace, lens: Lens) -> list[Finding]:
+    """Everything that keeps one lens from fitting its two contract versions."""
+    if lens.is_draft:
+        found = check_lens(workspace, replace(lens, is_draft=False))
+        return [unconfirmed(lens), *(_softened(one) for one in found)]
     versions = [version for name, version in workspace.contracts if name == lens.contract]
     if not versions:
         says = f"there is no contract {lens.contract!r} to translate."
@@ -50,6 +57,10 @@ def _lens_findings(workspace: Workspace, lens: Lens) -> list[Finding]:
         )
         for version in lacking
     ]
+
+
+def _softened(one: Finding) -> Finding:
+    return replace(one, severity=Severity.WARNING) if one.is_blocking else one
 
 
 def _misplaced(lens: Lens, code: str, says: str, remedy: str) -> Finding:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from interlock.domain.catalog.service import ServiceSpec, ServiceVersion
+from interlock.domain.catalog.service import ServiceSpec, ServiceVersion, VersionRef
 from interlock.domain.changes.interfaces import Passage, passages
 from interlock.domain.changes.workspace import Workspace
+from interlock.domain.lenses.bodies import datatypes
+from interlock.domain.lenses.inline import lens_engine
 from interlock.domain.lenses.ops import Program
 from interlock.domain.lenses.path import lens_path
 from interlock.domain.releases.release import Deployment, Release, Replay
@@ -52,6 +55,7 @@ def deployment(workspace: Workspace, spec: ServiceSpec, version: str) -> Deploym
             where=spec.where,
         )
     through = dict(passages(workspace, spec, chosen))
+    request, response = (_program(workspace, through.get(role)) for role in ("request", "response"))
     return Deployment(
         service=spec.name,
         version=version,
@@ -65,12 +69,36 @@ def deployment(workspace: Workspace, spec: ServiceSpec, version: str) -> Deploym
         timeout_s=spec.timeout_s,
         body_limit_bytes=spec.body_limit_bytes,
         health_path=spec.health_path,
-        request=_program(workspace, through.get("request")),
-        response=_program(workspace, through.get("response")),
+        request=request,
+        response=response,
         reads=str(chosen.request or ""),
         writes=str(chosen.response or ""),
         model=str(chosen.model or ""),
+        lens_engine=lens_engine(request, response, spec.body),
+        **_shape(workspace, spec, chosen, has_request=bool(request), has_response=bool(response)),
     )
+
+
+def _shape(
+    workspace: Workspace, spec: ServiceSpec, chosen: ServiceVersion, *, has_request: bool, has_response: bool
+) -> dict[str, Any]:
+    """How bodies are opened; it matters where something is translated."""
+    if spec.body == "object" or not (has_request or has_response):
+        return {}
+    told: dict[str, Any] = {"body": spec.body}
+    if spec.body == "oip":
+        told["request_types"] = _datatypes(workspace, chosen.request, "inputs") if has_request else ()
+        told["response_types"] = _datatypes(workspace, spec.callers_response, "outputs") if has_response else ()
+    return told
+
+
+def _datatypes(workspace: Workspace, reader: VersionRef | None, part: str) -> tuple[tuple[str, str], ...]:
+    """What the reader declares of the tensors that it gets; a model's metadata has inputs and outputs apart."""
+    contract = workspace.contracts.get((reader.name, reader.version)) if reader else None
+    if contract is None or not contract.objects:
+        return ()
+    found = next((one for one in contract.objects if one.name == part), contract.objects[0])
+    return datatypes(found.fields)
 
 
 def _program(workspace: Workspace, found: Passage | None) -> Program:

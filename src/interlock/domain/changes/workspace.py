@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from interlock.domain.catalog.asset import Asset, Link
 from interlock.domain.catalog.consumer import Keeping, Use, Writing
@@ -28,12 +29,14 @@ class Person:
 class Policy:
     """The rules of the house. `self_approval` lets an author approve their own change. alpha: how likely the gates
     may ever turn back a good candidate, over a whole rollout; alpha_pass: how likely a step may pass although the
-    candidate is worse by the margin.
+    candidate is worse by the margin. losses: whether a lossy lens must be `counted` on real rows before its plan
+    can be approved, or stating its losses is enough.
     """
 
     self_approval: bool = False
     alpha: float = 0.01
     alpha_pass: float = 0.05
+    losses: Literal["stated", "counted"] = "stated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Workspace:
     """All declarations. Contracts are keyed by (name, version); `assets` holds every node of the map,
     services, models and contracts included; `links` every declared edge, `uses` who reads which fields of which
     contract, `writings` who but services writes one, `keepings` where its records are kept, `gates` the default
-    gates of each service, `databases` where tables are.
+    gates of each service, `databases` where tables are, `drafts` the lenses that nobody has confirmed.
     """
 
     name: str
@@ -61,3 +64,4 @@ class Workspace:
     writings: tuple[Writing, ...] = ()
     keepings: tuple[Keeping, ...] = ()
     databases: Mapping[str, Database] = field(default_factory=dict)
+    drafts: tuple[Lens, ...] = ()

@@ -22,7 +22,7 @@ def assigned(weights: Mapping[tuple[Left, Right], float]) -> list[tuple[Left, Ri
     found: list[tuple[Left, Right]] = []
     for group in _groups(positive):
         found += _solved(group)
-    return sorted(found, key=lambda pair: (pair[0], pair[1]))  # type: ignore[return-value]  # sortable, as asked
+    return sorted(found, key=lambda pair: (pair[0], pair[1]))
 
 
 def _groups(weights: dict[tuple[Left, Right], float]) -> list[dict[tuple[Left, Right], float]]:

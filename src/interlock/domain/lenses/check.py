@@ -23,37 +23,48 @@ from interlock.domain.schemas.values import misfit
 from interlock.kernel.finding import Finding, Severity
 
 _FACTOR_TOLERANCE = 1e-9
+Placed = tuple[str, Said]
+"""Where it is written, and what is said of it."""
 _TEXT: tuple[Kind, ...] = ("string", "date", "timestamp")
 
 
 def fit(lens: Lens, older: Contract, newer: Contract) -> list[Finding]:
     """Everything that keeps `lens` from taking `older` to `newer` and back; warnings where it cannot be told."""
     said = [*_impossible(lens)] or [*_forward(lens, older, newer)]
-    if not any(severity is Severity.ERROR for *_, severity in said):
-        said += _backward(lens, older, newer)
+    if not any(severity is Severity.ERROR for _, (*_, severity) in said):
+        said += [(lens.where, one) for one in _backward(lens, older, newer)]
     subject = f"lens:{lens.contract}@{lens.older}..{lens.newer}"
-    return [Finding(f"lens.{code}", how, subject, says, remedy, lens.where) for code, says, remedy, how in said]
+    return [Finding(f"lens.{code}", how, subject, says, remedy, at) for at, (code, says, remedy, how) in said]
 
 
-def _impossible(lens: Lens) -> Iterator[Said]:
+def unconfirmed(lens: Lens) -> Finding:
+    """That the lens is a draft, and what makes it one that counts."""
+    says = "it is a draft that nobody has confirmed, so nothing is translated by it"
+    remedy = "Look at each guess, correct it, and remove `status: draft`."
+    subject = f"lens:{lens.contract}@{lens.older}..{lens.newer}"
+    return Finding("lens.unconfirmed", Severity.WARNING, subject, says, remedy, lens.where)
+
+
+def _impossible(lens: Lens) -> Iterator[Placed]:
     for number, op in enumerate(lens.ops, start=1):
-        inner = op.ops if isinstance(op, Inside | Each) else ()
-        yield from _impossible(replace(lens, ops=inner))
-        if isinstance(op, Unit) and (op.numerator == 0 or op.denominator <= 0):
-            says = f"{_title(number, op)}: the factor {op.numerator}/{op.denominator} cannot be turned around"
-            yield (
-                "factor_invalid",
-                says,
-                "Use a factor other than zero, with a positive denominator.",
-                Severity.ERROR,
-            )
+        yield from ((lens.place(number), said) for said in _irreversible(number, op))
 
 
-def _forward(lens: Lens, older: Contract, newer: Contract) -> Iterator[Said]:
+def _irreversible(number: int, op: Op) -> Iterator[Said]:
+    for place, inner in enumerate(op.ops if isinstance(op, Inside | Each) else (), start=1):
+        yield from _irreversible(place, inner)
+    if isinstance(op, Unit) and (op.numerator == 0 or op.denominator <= 0):
+        says = f"{_title(number, op)}: the factor {op.numerator}/{op.denominator} cannot be turned around"
+        remedy = "Use a factor other than zero, with a positive denominator."
+        yield "factor_invalid", says, remedy, Severity.ERROR
+
+
+def _forward(lens: Lens, older: Contract, newer: Contract) -> Iterator[Placed]:
     fields = start(older.fields)
     for number, op in enumerate(lens.ops, start=1):
-        yield from ((c, f"{_title(number, op)}: {s}", r, how) for c, s, r, how in step(op, fields))
-    yield from _arrived(fields, newer.fields, newer.version, "")
+        at = lens.place(number)
+        yield from ((at, (c, f"{_title(number, op)}: {s}", r, how)) for c, s, r, how in step(op, fields))
+    yield from ((lens.where, said) for said in _arrived(fields, newer.fields, newer.version, ""))
 
 
 def _arrived(fields: Fields, wanted: tuple[Field, ...], version: str, path: str) -> Iterator[Said]:

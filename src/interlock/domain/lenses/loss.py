@@ -45,6 +45,7 @@ from interlock.domain.lenses.ops import (
     Unnest,
     Wrap,
 )
+from interlock.domain.lenses.returned import at_path, changed_paths
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.lenses.trace import Path, Step, Trace, dotted, traces
 from interlock.domain.schemas.contract import Contract
@@ -437,7 +438,9 @@ class FieldCount:
 
 @dataclass(frozen=True, slots=True)
 class LossCounts:
-    """Rows that went from older to newer and back. `changed` and `rejected` are sorted by field."""
+    """Rows that went from older to newer and back. `changed` and `rejected` are sorted by field: a dotted path, where
+    the difference begins.
+    """
 
     rows: int
     survived: int
@@ -470,16 +473,12 @@ def counted(lens: Lens, rows: Iterable[Mapping[str, Any]]) -> LossCounts:
         except Rejected as why:
             rejected.add(why.field, f"{_written(row, why.field)}: {why.reason}")
             continue
-        different = [name for name in sorted({*row, *returned}) if not _same(row, returned, name)]
+        different = changed_paths(row, returned)
         survived += not different
         for name in different:
             changed.add(name, f"{_written(row, name)} came back as {_written(returned, name)}")
     return LossCounts(total, survived, changed.fields(), rejected.fields())
 
 
-def _same(row: Mapping[str, Any], returned: Mapping[str, Any], name: str) -> bool:
-    return name in row and name in returned and equal_json(row[name], returned[name])
-
-
-def _written(row: Mapping[str, Any], name: str) -> str:
-    return repr(row[name]) if name in row else "nothing"
+def _written(row: Mapping[str, Any], path: str) -> str:
+    return repr(at_path(row, path))

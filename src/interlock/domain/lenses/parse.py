@@ -258,6 +258,11 @@ LENS_SCHEMA: Final[Schema] = {
         "contract": _text("The contract whose versions it joins.", "flight-features", pattern=NAME_PATTERN),
         "from": _version("The older version.", "1"),
         "to": _version("The newer version.", "2"),
+        "status": _property(
+            "`draft` until a person has confirmed it: a draft translates nothing. `active` when not given.",
+            "active",
+            enum=["active", "draft"],
+        ),
         "ops": _property(
             "What takes a record of the older version to the newer one, in order. The way back is derived.",
             [_RENAMED],
@@ -307,6 +312,9 @@ def lens_from(
     reading.subject = f"lens:{contract}@{older}..{newer}"
     if older and older == newer:
         reading.add("versions_equal", ("to",), f"from and to are both {older}", "Name two versions.")
+    status = document.get("status", "active")
+    if status not in ("active", "draft"):
+        reading.add("status_unknown", ("status",), f"`status` is {status!r}", "Write draft or active.")
     ops = tuple(_ops(document.get("ops"), ("ops",), reading))
     if reading.findings:
         return None, reading.findings
@@ -314,7 +322,8 @@ def lens_from(
         ops = _typed(ops, contract, (older, newer), contracts or {}, reading)
     if reading.findings:
         return None, reading.findings
-    return Lens(contract, older, newer, ops, locate(())), []
+    places = tuple(locate(("ops", number)) for number in range(len(ops)))
+    return Lens(contract, older, newer, ops, locate(()), status == "draft", places), []
 
 
 def _typed(

@@ -85,8 +85,9 @@ def _by_numbers(older: Profile, newer: Profile, units: tuple[str, str]) -> Liken
     apart, _, unit = ranked[0]
     how = f", converted from {unit[0]} to {unit[1]}," if unit[0] != unit[1] else ""
     if apart < _NEAR:
-        is_plain = newer.distinct <= 2
-        return Likeness(1.5 if is_plain else 3.5, f"the quantiles{how} agree within {apart:.1%}", unit)
+        is_found = unit[0] != unit[1] and not all(units)  # some conversion nearly always fits
+        weight = 1.5 if is_found or newer.distinct <= 2 else 3.5
+        return Likeness(weight, f"the quantiles{how} agree within {apart:.1%}", unit)
     if apart < _FAR:
         weight = 2.0 * (_FAR - apart) / (_FAR - _NEAR) - 1.0
         return Likeness(weight, f"the quantiles{how} differ by {apart:.0%}", unit if weight > 0 else ("", ""))

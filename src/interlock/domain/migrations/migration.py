@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from interlock.domain.lenses.loss import FieldLoss
+from interlock.kernel.finding import Finding
 
 Dialect = Literal["postgres", "sqlite"]
 StepKind = Literal["expand", "dual-write", "backfill", "verify", "switch", "stop-old-writes", "contract"]
@@ -72,3 +73,11 @@ class Migration:
     no_return: str
     database: str = ""
     """The declared name of the database where the table is; its address is no part of a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A migration, or none when a finding blocks it; the findings that do not block are there beside it."""
+
+    migration: Migration | None
+    findings: tuple[Finding, ...] = ()

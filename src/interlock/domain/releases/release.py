@@ -63,8 +63,9 @@ class Deployment:
         return self.lens_engine == "hop"
 
     @property
-    def is_translated(self) -> bool:
-        return bool(self.request or self.response)
+    def is_in_lua(self) -> bool:
+        """Whether the proxy itself translates."""
+        return bool(self.request or self.response) and not self.is_on_hop
 
 
 @dataclass(frozen=True, slots=True)

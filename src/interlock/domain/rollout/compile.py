@@ -19,8 +19,9 @@ from interlock.domain.checks.metric import Metric
 from interlock.domain.checks.pairs import FAILURE
 from interlock.domain.checks.violations import CONTRACT
 from interlock.domain.gates.gate import Gate, GateSet
-from interlock.domain.lenses.inline import lua_lacks
+from interlock.domain.lenses.inline import path_lacks
 from interlock.domain.lenses.loss import loss
+from interlock.domain.migrations.migration import Migration
 from interlock.domain.releases.release import Release
 from interlock.domain.releases.route_table import WHOLE_BP
 from interlock.domain.rollout.plan import Answers, Content, Loss, Plan, PlannedMove, Promise, Reached
@@ -37,8 +38,11 @@ CONTRACT_WEIGHT = 1.0
 """What every model service is judged for takes little from what was declared."""
 
 
-def compile_plan(workspace: Workspace, change: Change, current: Release) -> tuple[Plan, list[Finding]]:
-    """The plan of `change` against what serves now, and what is wrong with it.
+def compile_plan(
+    workspace: Workspace, change: Change, current: Release, migrations: tuple[Migration, ...] = ()
+) -> tuple[Plan, list[Finding]]:
+    """The plan of `change` against what serves now, and what is wrong with it. migrations: of the tables that move
+    with it, rendered before, so that the plan's digest covers their SQL.
 
     Missing when a moved service, version or lens does not exist. Error findings block approval.
     """
@@ -57,7 +61,7 @@ def compile_plan(workspace: Workspace, change: Change, current: Release) -> tupl
         why=change.why,
         author=change.author,
         sponsor=change.sponsor,
-        moves=tuple(_moves(change, current, workspace)),
+        moves=tuple(planned_moves(change, current, workspace)),
         baseline=baseline,
         candidate=candidate,
         holds=holds,
@@ -82,6 +86,7 @@ def compile_plan(workspace: Workspace, change: Change, current: Release) -> tupl
         ),
         waves=spelled(there),
         waves_back=spelled(back),
+        migrations=migrations,
     )
     around = (*interface_findings(workspace, change, served), *order_findings(change, there, back))
     return plan, [*_findings(workspace, change, plan, current), *around]
@@ -207,7 +212,8 @@ def _gate(spec: GateSpec, workspace: Workspace, is_keyed: bool) -> Gate:
     )
 
 
-def _moves(change: Change, current: Release, workspace: Workspace) -> Iterator[PlannedMove]:
+def planned_moves(change: Change, current: Release, workspace: Workspace) -> Iterator[PlannedMove]:
+    """What moves, from the versions that serve now."""
     serving = {("service", d.service): d.version for d in current.deployments}
     serving |= {("model", name): spec.serving for name, spec in workspace.models.items()}
     for d in current.deployments:
@@ -242,7 +248,7 @@ def _contents(workspace: Workspace, releases: Iterable[Release], change: Change)
 
 
 def _losses(workspace: Workspace, change: Change, current: Release) -> Iterator[Loss]:
-    for move in _moves(change, current, workspace):
+    for move in planned_moves(change, current, workspace):
         if move.kind != "contract":
             continue
         for lens in workspace.lenses:
@@ -303,14 +309,12 @@ def _findings(workspace: Workspace, change: Change, plan: Plan, current: Release
 
 
 def _not_in_path(plan: Plan, change: Change) -> Iterator[Finding]:
-    """Translations that would have to compute where requests pass."""
+    """Translations that no engine can run where requests pass."""
     for one in plan.candidate.deployments:
         for role, program in (("request", one.request), ("response", one.response)):
-            if lacks := lua_lacks(program):
-                says = f"the {role} lens of {one.service}@{one.version} needs the hop engine for {', '.join(lacks)}"
-                remedy = (
-                    "Such a lens is not yet routed in the path of requests: avoid the op, or name one contract."
-                )
+            if lacks := path_lacks(program, one.body):
+                says = f"tensors cannot hold what the {role} lens of {one.service}@{one.version} does: {', '.join(lacks)}"
+                remedy = "Keep to plain fields in it, or let callers speak the contract version of the service."
                 yield Finding(
                     "lens.not_in_path", Severity.ERROR, f"service:{one.service}", says, remedy, change.where
                 )

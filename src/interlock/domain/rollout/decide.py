@@ -18,6 +18,7 @@ from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import Outcome, Position, drain_s, traffic
 from interlock.domain.rollout.stages import Canary, Climb, Judged, Prepare, Promote, Retire, Shadow, Watch
+from interlock.domain.rollout.tables import BEFORE_TRAFFIC, WITH_PROMOTION, tables_lack
 from interlock.kernel.instant import Instant
 
 STALE_AFTER_S = 15.0
@@ -81,6 +82,8 @@ def _take_order(plan: Plan, position: Position, seen: Seen, now: Instant) -> Dec
                 return _stay(heeded, "not promoted: the approvals do not cover this plan")
             if seen.ill or seen.fault:
                 return _stay(heeded, "not promoted: " + (seen.fault or _illness(seen)))
+            if lacks := tables_lack(plan, seen.tables, BEFORE_TRAFFIC):
+                return _stay(heeded, f"not promoted: {lacks}")
             step = next(i for i, stage in enumerate(plan.stages) if isinstance(stage, Promote))
             return _enter(
                 plan, replace(heeded, is_paused=False), max(step, position.stage), now, f"promoted, because {asked}"
@@ -174,6 +177,8 @@ def _advance(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decisi
                 return _stay(position, "waiting for the first answer of the candidate's endpoints")
             if seen.ill:
                 return _expire(plan, position, now, f"held, because {_illness(seen)}")
+            if lacks := tables_lack(plan, seen.tables, BEFORE_TRAFFIC):
+                return _stay(position, f"held, because {lacks}")
             return _enter(plan, position, position.stage + 1, now, "the candidate is present everywhere and well")
         case Shadow() as shadow:
             return _shadow(plan, position, shadow, seen, now, spent_s)
@@ -189,6 +194,8 @@ def _advance(plan: Plan, position: Position, seen: Seen, now: Instant) -> Decisi
                 return _stay(
                     position, f"everything is served by the candidate; the baseline stays {left_s:.0f} s more"
                 )
+            if lacks := tables_lack(plan, seen.tables, WITH_PROMOTION):
+                return _stay(position, f"everything is served by the candidate; held, because {lacks}")
             return _enter(plan, position, position.stage + 1, now, "the baseline is no longer needed")
         case Retire():
             done = replace(

@@ -7,6 +7,8 @@ from typing import assert_never
 from interlock.domain.checks.pairs import FAILURE
 from interlock.domain.checks.violations import CONTRACT
 from interlock.domain.gates.gate import Gate
+from interlock.domain.lenses.inline import why_hop
+from interlock.domain.releases.release import Deployment
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Stage, Watch
 from interlock.domain.rollout.undo import undo
@@ -97,6 +99,25 @@ def _looked_at(gate: Gate) -> str:
             assert_never(unreachable)
     parts = f"; segments are looked at one by one, too ({gate.segment_share:.0%} of the evidence)"
     return counted + (parts if gate.segment_share else "")
+
+
+def explain_lenses(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """(service@version, what translates its requests and answers, and why that) for each that a lens stands before."""
+    return tuple(
+        (f"{one.service}@{one.version}", _explain_engine(one))
+        for one in plan.candidate.deployments
+        if one.request or one.response
+    )
+
+
+def _explain_engine(one: Deployment) -> str:
+    sides = " and ".join(
+        name for name, program in (("requests", one.request), ("answers", one.response)) if program
+    )
+    if not one.is_on_hop:
+        return f"{sides} are translated by Lua in the proxy"
+    why = "; ".join(why_hop(one.request, one.response, one.body))
+    return f"{sides} are translated by the lens hop beside the proxy, because {why}"
 
 
 def explain(plan: Plan) -> tuple[tuple[str, str, str], ...]:

@@ -10,6 +10,7 @@ from interlock.domain.checks.shadow import PairCounts
 from interlock.domain.gates.ramp import Recommendation
 from interlock.domain.gates.supply import Supply
 from interlock.domain.gates.verdict import Judgement
+from interlock.domain.rollout.tables import TableSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Seen:
     climb: the weight that the evidence allows, while climbing; is_safe: every gate passes on enough evidence.
     evidence_age_s: seconds since the newest block; None before the first.
     supplies: how the numbers of outcome gates come in; the judgement heeds them.
+    tables: where the plan's tables stand, by database and name.
     fault: why the observation itself is incomplete (data plane or store silent); empty when it is whole.
     """
 
@@ -44,3 +46,4 @@ class Seen:
     evidence_age_s: float | None = None
     supplies: tuple[Supply, ...] = ()
     fault: str = ""
+    tables: Mapping[str, TableSeen] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from interlock.domain.changes.request import Window
 from interlock.domain.checks.answer import covers, steps
 from interlock.domain.checks.metric import Metric
 from interlock.domain.gates.gate import GateSet
+from interlock.domain.migrations.migration import Migration
 from interlock.domain.releases.release import Release
 from interlock.domain.rollout.stages import Stage
 from interlock.domain.schemas.contract import Contract
@@ -93,7 +94,8 @@ class Plan:
     seed: the hash seed of the sticky split; on_expiry: what happens when patience ends without a verdict. waves:
     who else moves before or after this rollout, because of what is kept in tables and streams; empty when any order
     is safe. waves_back: the same of going back, once data of the new versions was written. metrics: the
-    declarations of what outcome gates are judged by; without one, outcomes of that name are posted.
+    declarations of what outcome gates are judged by; without one, outcomes of that name are posted. migrations: of
+    tables that keep what moves, with every statement that will be executed.
     """
 
     change: str
@@ -120,6 +122,7 @@ class Plan:
     answers: Answers = Answers()
     waves: tuple[tuple[str, ...], ...] = ()
     waves_back: tuple[tuple[str, ...], ...] = ()
+    migrations: tuple[Migration, ...] = ()
 
     @property
     def digest(self) -> str:

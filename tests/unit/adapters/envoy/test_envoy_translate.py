@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from interlock.adapters.envoy.clusters import split_endpoint
+from interlock.adapters.envoy.addresses import split_endpoint
 from interlock.adapters.envoy.names import (
     BAD_FILTER,
     CAPTURE_FILTER,
@@ -22,7 +22,9 @@ from interlock.adapters.envoy.names import (
     parse_route,
 )
 from interlock.adapters.envoy.plane import transition
-from interlock.adapters.envoy.translate import Resources, pin_header, translate
+from interlock.adapters.envoy.hop.config import Sockets
+from interlock.adapters.envoy.translate import Resources, pin_header
+from interlock.adapters.envoy.translate import translate as translated
 from interlock.adapters.envoy.validate import TableUnsound, refuse_dangling, refuse_unsound
 from interlock.domain.checks.evidence import OTHER_SEGMENTS, SEGMENT_LIMIT
 from interlock.domain.lenses.ops import Rename
@@ -35,6 +37,10 @@ FRONT = Deployment("front", "1", ("10.0.0.1:80", "10.0.0.2:80"), edge=True, repl
 BACK = Deployment("back.end", "1", ("back:8080",), timeout_s=0.25)
 R1 = Release((BACK, FRONT))
 R2 = Release((BACK, replace(FRONT, version="2", request=(Rename("a", "b"),), body_limit_bytes=1_000)))
+
+
+def translate(table: RouteTable) -> Resources:
+    return translated(table, Sockets(Path("/hop"), 2))
 
 
 def table(weight_bp: int = 1_000, share_bp: int = 0) -> RouteTable:

@@ -201,6 +201,16 @@ def test_a_missing_field_that_comes_back_is_counted() -> None:
     assert count.example == "nothing came back as ''"
 
 
+def test_nested_fields_are_counted_by_their_path() -> None:
+    """What changed within an object, or within the objects of a list, is told of where it begins."""
+    ops: Program = (Inside("fare", (Drop("tax", 0),)), Each("legs", (Unit("minutes", 60, integer=True),)))
+    row = {"fare": {"tax": 3, "sum": 9}, "legs": [{"minutes": 1}, None, {"minutes": 0.5}]}
+    counts = counted(Lens("c", "1", "2", ops), [row, {**row, "fare": None}, {"legs": []}])
+    assert (counts.rows, counts.survived) == (3, 1)
+    assert [(c.field, c.rows) for c in counts.changed] == [("fare.tax", 1), ("legs.minutes", 2)]
+    assert counts.changed[0].example == "3 came back as 0"
+
+
 def test_a_path_walks_lenses_both_ways_and_prefers_lossless_then_short() -> None:
     """Identity is empty; the path that loses least is taken, of equals the shortest, whatever the file order."""
     lossy = [Lens("c", "1", "b", (Drop("x"),)), Lens("c", "b", "3", ())]

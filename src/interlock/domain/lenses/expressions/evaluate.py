@@ -55,7 +55,7 @@ def evaluator(expr: Expr) -> Evaluate:
             one_, other = (evaluator(a) for a in args)
             return lambda row: None if (v := one_(row)) is None or v == other(row) else v
         case Call(function, args, result):
-            return _strict(_FUNCTIONS[function], [evaluator(a) for a in args], result)
+            return _strict(applied(function, result), [evaluator(a) for a in args])
 
 
 def constant(value: Any, one: ExprType) -> Any:
@@ -159,21 +159,28 @@ def _joined(parts: list[Evaluate], decisive: bool) -> Evaluate:
     return run
 
 
-def _strict(function: Callable[..., Any], parts: list[Evaluate], result: ExprType) -> Evaluate:
-    """NULL in, NULL out; and no result beyond what the result's type holds exactly."""
+def _strict(function: Callable[..., Any], parts: list[Evaluate]) -> Evaluate:
+    """NULL in, NULL out."""
 
     def run(row: Row) -> Any:
         values = [part(row) for part in parts]
-        return None if None in values else _held(function(*values), result)
+        return None if None in values else function(*values)
 
+    return run
+
+
+def applied(function: Name, result: ExprType) -> Callable[..., Any]:
+    """A strict function of the language over values that are not NULL; no result beyond what its type holds exactly."""
+    change = _FUNCTIONS[function]
     if isinstance(result, Decimal):
+        precision, scale = result.precision, result.scale
 
-        def run_decimal(row: Row) -> Any:
-            value = run(row)
-            return None if value is None else to_decimal(value, result.precision, result.scale)
+        def run_decimal(*values: Any) -> Any:
+            value = change(*values)
+            return None if value is None else to_decimal(value, precision, scale)
 
         return run_decimal
-    return run
+    return lambda *values: _held(change(*values), result)
 
 
 def _held(value: Any, result: ExprType) -> Any:

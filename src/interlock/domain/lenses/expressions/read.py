@@ -157,6 +157,7 @@ class _Reader:
             found: Expr = reader(node, depth + 1)
             return found
         if kind in _BINARY:
+            _check_remainder(node)
             return call(_BINARY[kind], *self._all((node.this, node.expression), depth))
         if kind in _UNARY and not _extra(node):
             return call(_UNARY[kind], *self._all((node.this,), depth))
@@ -268,6 +269,14 @@ def _extra(node: exp.Expr) -> bool:
     return any(value for key, value in node.args.items() if key != "this")
 
 
+def _check_remainder(node: exp.Expr) -> None:
+    """The parser reads % as loosely as +, and SQL as tightly as *: only brackets say which is meant."""
+    kinds = [type(one).__name__ for one in (node.this, node.expression)]
+    if type(node).__name__ == "Mod" and (kinds[0] in ("Add", "Sub") or kinds[1] in ("Mul", "Div", "IntDiv")):
+        says = f"{node.sql(dialect='duckdb')[:60]!r} can be read in two ways"
+        raise ExpressionInvalid(says, remedy="Write brackets around the remainder: a + (b % c).")
+
+
 def _check_zone(args: Sequence[Expr]) -> None:
     zone = args[1].value if len(args) == 2 and isinstance(args[1], Constant) else None
     if zone not in available_timezones():
@@ -307,4 +316,6 @@ def _null_as(wanted: str, one: Constant) -> Constant:
     types: dict[str, ExprType] = {"DOUBLE": FLOAT, "BOOLEAN": BOOL, "DATE": DATE}
     if wanted in _INTEGERS:
         return Constant(None, INT)
+    if wanted in _TEXTS:
+        return Constant(None, TEXT)
     return Constant(None, types[wanted]) if wanted in types else one

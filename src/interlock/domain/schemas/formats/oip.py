@@ -10,7 +10,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from interlock.domain.schemas.contract import Contract, Object
-from interlock.domain.schemas.field import Bool, Bytes, Field, Float, Int, Number, String, Tensor, Type
+from interlock.domain.schemas.field import (
+    Bool,
+    Bytes,
+    Field,
+    Float,
+    Int,
+    Json,
+    List,
+    Map,
+    Number,
+    String,
+    Struct,
+    Tensor,
+    Type,
+)
 from interlock.domain.schemas.formats.notes import Notes, name_of, unique_fields
 
 PARTS: Final = ("inputs", "outputs")
@@ -80,6 +94,13 @@ def write(contract: Contract) -> dict[str, Any]:
 def _written(one: Field) -> dict[str, Any]:
     element, shape = (one.type.element, one.type.dims) if isinstance(one.type, Tensor) else (one.type, (1,))
     return {"name": one.name, "datatype": _datatype(element), "shape": list(shape)}
+
+
+def datatype_of(one: Type) -> str:
+    """The datatype of values of the type `one`, in tensors of its own or of someone else; empty when it has none."""
+    if isinstance(one, Struct | List | Map | Json):
+        return ""
+    return _datatype(one.element if isinstance(one, Tensor) else one)
 
 
 def _datatype(one: Type) -> str:

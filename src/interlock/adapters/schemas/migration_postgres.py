@@ -1,0 +1,359 @@
+"""The parts of a migration as Postgres has them: triggers in PL/pgSQL, constraints that are added first and validated
+later, indexes built beside the writers (docs: CREATE INDEX CONCURRENTLY, ALTER TABLE ... NOT VALID).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from interlock.adapters.schemas.lens_sql import Rejection, name_sql, text_sql, violations
+from interlock.adapters.schemas.migration_sql import Part, Shapes, any_of, listed, message
+from interlock.domain.schemas.field import Int
+
+WAIT = "SET LOCAL lock_timeout = '5s'"
+"""Who waits for a lock keeps those who come after waiting, so the wait is short and the step is tried again."""
+
+
+def expand(one: Shapes) -> tuple[Part, ...]:
+    columns = [(c.column, one.types[c.column]) for c in one.layout.new] + [(one.layout.mark, "bigint")]
+    added = listed(f"ADD COLUMN {name_sql(name)} {kind}" for name, kind in columns)
+    dropped = listed(f"DROP COLUMN {name_sql(name)}" for name, _ in reversed(columns))
+    return (Part((f"ALTER TABLE {one.table} {added}",), (f"ALTER TABLE {one.table} {dropped}",)),)
+
+
+def dual_write(one: Shapes) -> tuple[Part, ...]:
+    """Back again, the columns are emptied by dropping them, which touches no row."""
+    [columns] = expand(one)
+    views = () if one.has_older_view else older_views(one)
+    return Part((), (*columns.undo, *columns.do)), from_older(one), *views, newer_view(one), to_older(one)
+
+
+# ---- from the older shape to the newer
+
+
+def from_older(one: Shapes) -> Part:
+    """The function and the trigger for those who write the table itself."""
+    function, trigger = one.made("from_older"), one.made("zz_from_older")
+    timing = f"BEFORE INSERT OR UPDATE ON {one.table} FOR EACH ROW EXECUTE FUNCTION {function}()"
+    return Part(
+        (reader(one, is_strict=False), f"CREATE TRIGGER {trigger} {timing}"),
+        (f"DROP TRIGGER {trigger} ON {one.table}", f"DROP FUNCTION {function}()"),
+    )
+
+
+def reader(one: Shapes, is_strict: bool) -> str:
+    """Computes the newer columns of what was written to the older ones. is_strict: refuses rows that have no form
+    in the newer version instead of leaving them without.
+    """
+    inputs = {name: f"interlock_changed_{n}" for n, name in enumerate(one.changing)}
+    changed = "\n".join(
+        f"    {var} := interlock_is_new OR NEW.{name_sql(name)} IS DISTINCT FROM OLD.{name_sql(name)};"
+        for name, var in inputs.items()
+    )
+    untouched = " AND ".join(("NOT interlock_is_new", *(f"NOT {var}" for var in inputs.values())))
+    sets = "\n".join(
+        f"  IF {touched(one.get.reads[c.field.name], inputs)} THEN"
+        f" NEW.{name_sql(c.column)} := interlock_lens.{one.get.made[c.field.name]}; END IF;"
+        for c in one.layout.new
+    )
+    emptied = " ".join(f"NEW.{name_sql(c.column)} := NULL;" for c in one.layout.new)
+    refused = raised() if is_strict else f"{emptied} NEW.{one.mark} := NULL; RETURN NEW;"
+    body = f"""
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF NEW.{one.mark} IS DISTINCT FROM OLD.{one.mark} THEN RETURN NEW; END IF;
+    interlock_is_new := OLD.{one.mark} IS NULL;
+{changed}
+    IF {untouched} THEN RETURN NEW; END IF;
+  ELSIF NEW.{one.mark} IS NOT NULL THEN RETURN NEW;
+  END IF;
+  SELECT * INTO interlock_lens FROM ({one.get.over(one.older_of("NEW"))}) AS lens;
+  interlock_why := {reason(one.get.rejections, inputs, one.newer.version)};
+  IF interlock_why IS NOT NULL THEN {refused} END IF;
+{sets}
+  NEW.{one.mark} := coalesce(NEW.{one.mark}, 0);
+  RETURN NEW;
+END"""
+    return function(one.made("from_older"), declared(inputs), body)
+
+
+def touched(reads: frozenset[str], inputs: Mapping[str, str]) -> str:
+    return " OR ".join(("interlock_is_new", *(var for name, var in inputs.items() if name in reads)))
+
+
+def reason(rejections: Sequence[Rejection], inputs: Mapping[str, str], version: str) -> str:
+    """Why the row has no form in the version, as far as what was changed decides it; else null."""
+    whens = " ".join(
+        f"WHEN interlock_lens.{one.column} AND ({touched(one.reads, inputs)}) THEN {message(one.says, version)}"
+        for one in rejections
+    )
+    return f"CASE {whens} END" if whens else "NULL"
+
+
+def raised() -> str:
+    return "RAISE EXCEPTION USING MESSAGE = interlock_why, ERRCODE = 'check_violation';"
+
+
+def declared(inputs: Mapping[str, str]) -> str:
+    flags = "".join(f"  {var} boolean := true;\n" for var in inputs.values())
+    return f"  interlock_lens record;\n  interlock_why text;\n  interlock_is_new boolean := true;\n{flags}"
+
+
+def function(name: str, variables: str, body: str) -> str:
+    """The tag of the quotes is one that the body does not have."""
+    tag = "$interlock$"
+    while tag in body:
+        tag = f"{tag[:-1]}_$"
+    text = f"#variable_conflict use_column\nDECLARE\n{variables}{body.lstrip(chr(10))}"
+    head = f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT"
+    return f"{head} AS {tag}\n{text}\n{tag}"
+
+
+# ---- from the newer shape to the older
+
+
+def to_older(one: Shapes) -> Part:
+    """What the newer version's view does with writes."""
+    name, view = one.made("to_older"), name_sql(one.layout.newer_view)
+    timing = f"INSTEAD OF INSERT OR UPDATE OR DELETE ON {view} FOR EACH ROW EXECUTE FUNCTION {name}()"
+    return Part(
+        (writer(one), f"CREATE TRIGGER {name} {timing}"),
+        (f"DROP TRIGGER {name} ON {view}", f"DROP FUNCTION {name}()"),
+    )
+
+
+def writer(one: Shapes) -> str:
+    inputs = {name: f"interlock_changed_{n}" for n, name in enumerate(one.changing_back)}
+    changed = "\n".join(
+        f"    {var} := NEW.{name_sql(name)} IS DISTINCT FROM OLD.{name_sql(name)};" for name, var in inputs.items()
+    )
+    own = " ".join(f"WHEN {condition} THEN {text_sql(says)}" for condition, says in one.own_faults("NEW"))
+    own_why = f"  interlock_why := CASE {own} END;\n  IF interlock_why IS NOT NULL THEN {raised()} END IF;\n"
+    columns = {c.column: f"NEW.{name_sql(c.field.name)}" for c in one.layout.columns}
+    gone = {f.name: f"interlock_lens.{one.put.made[f.name]}" for f in one.layout.gone}
+    sets = [f"{name_sql(column)} = {value}" for column, value in columns.items()]
+    sets += [
+        f"{name_sql(name)} = CASE WHEN {touched(one.put.reads[name], inputs)} THEN {value} ELSE {name_sql(name)} END"
+        for name, value in gone.items()
+    ]
+    sets.append(f"{one.mark} = coalesce({one.mark}, 0) + 1")
+    body = f"""
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    DELETE FROM {one.table} WHERE {one.key_is("OLD", is_newer=True)};
+    IF FOUND THEN RETURN OLD; END IF;
+    RETURN NULL;
+  END IF;
+  IF TG_OP = 'UPDATE' THEN
+    interlock_is_new := false;
+{changed}
+  END IF;
+{own_why if own else ""}  SELECT * INTO interlock_lens FROM ({one.put.over(one.newer_of("NEW"))}) AS lens;
+  interlock_why := {reason(one.put.rejections, inputs, one.older.version)};
+  IF interlock_why IS NOT NULL THEN {raised()} END IF;
+  IF TG_OP = 'INSERT' THEN
+    {inserted(one, {**columns, **gone, one.layout.mark: "1"})}
+    RETURN NEW;
+  END IF;
+  UPDATE {one.table} SET {", ".join(sets)} WHERE {one.key_is("OLD", is_newer=True)};
+  IF FOUND THEN RETURN NEW; END IF;
+  RETURN NULL;
+END"""
+    return function(one.made("to_older"), declared(inputs), body)
+
+
+def inserted(one: Shapes, values: Mapping[str, str]) -> str:
+    """A row whose whole number of a key is not given gets the one that the table makes."""
+    whole = f"INSERT INTO {one.table} ({listed(map(name_sql, values))}) VALUES ({listed(values.values())});"
+    [key, *others] = one.layout.key
+    first = next(c for c in one.layout.columns if c.column == key)
+    if others or not isinstance(first.field.type, Int):
+        return whole
+    rest = {name: value for name, value in values.items() if name != key}
+    field = f"NEW.{name_sql(first.field.name)}"
+    return (
+        f"IF {field} IS NULL THEN INSERT INTO {one.table} ({listed(map(name_sql, rest))})"
+        f" VALUES ({listed(rest.values())}) RETURNING {name_sql(key)} INTO {field}; ELSE {whole} END IF;"
+    )
+
+
+# ---- views
+
+
+def view(one: Shapes, name: str, query: str, is_new: bool = True) -> Part:
+    """A view that its readers' own rights and row policies hold for, where Postgres has such (from 15 on)."""
+    how = " WITH (security_invoker = true)" if one.server[:1] >= (15,) else ""
+    made = f"CREATE OR REPLACE VIEW {name_sql(name)}{how} AS {query}"
+    if not is_new:
+        return Part((made,))
+    return Part((made, granted(one, name)), (f"DROP VIEW {name_sql(name)}",))
+
+
+def granted(one: Shapes, name: str) -> str:
+    """Who may do something with the table may do it with the view."""
+    body = f"""DECLARE one record;
+BEGIN
+  FOR one IN SELECT acl.grantee, acl.privilege_type AS right FROM pg_class, aclexplode(pg_class.relacl) AS acl
+    WHERE pg_class.oid = {text_sql(one.table)}::regclass AND acl.grantee <> pg_class.relowner
+    AND acl.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+  LOOP
+    EXECUTE format('GRANT %s ON {name_sql(name).replace("'", "''").replace("%", "%%")} TO %s', one.right,
+      CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE one.grantee::regrole::text END);
+  END LOOP;
+END"""
+    tag = "$interlock$"
+    while tag in body:
+        tag = f"{tag[:-1]}_$"
+    return f"DO {tag}\n{body}\n{tag}"
+
+
+def older_views(one: Shapes) -> tuple[Part, ...]:
+    older = view(one, one.layout.older_view, one.older_view())
+    return older, current_on(one, one.layout.older_view)
+
+
+def newer_view(one: Shapes) -> Part:
+    return view(one, one.layout.newer_view, one.computed_view())
+
+
+def current_on(one: Shapes, name: str) -> Part:
+    return view(one, one.layout.current_view, f"SELECT * FROM {name_sql(name)}")
+
+
+# ---- after the rows are moved
+
+
+def indexes(one: Shapes) -> tuple[Part, ...]:
+    """Each outside of a transaction; one that failed is left invalid, so it is dropped before it is tried again."""
+    found = []
+    for columns in one.unique_new():
+        name = one.made("_".join((*(c.field.name for c in columns), "key")))
+        listed_columns = listed(name_sql(c.column) for c in columns)
+        dropped = f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
+        made = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {one.table} ({listed_columns})"
+        found.append(Part((dropped, made), (dropped,)))
+    return tuple(found)
+
+
+def constrain(one: Shapes) -> tuple[Part, ...]:
+    """From here on the database itself keeps the newer version's rules, for what is written."""
+    added = tuple(f"ALTER TABLE {one.table} ADD {rule} NOT VALID" for _, rule in rules(one))
+    dropped = tuple(f"ALTER TABLE {one.table} DROP CONSTRAINT {name}" for name, _ in reversed(list(rules(one))))
+    strict = Part((reader(one, is_strict=True),), (reader(one, is_strict=False),))
+    return strict, Part(added, dropped)
+
+
+def validate(one: Shapes) -> tuple[Part, ...]:
+    """Each in a transaction of its own, so that the lock is the weak one; to take it back is to add them anew."""
+    found = []
+    for name, rule in rules(one):
+        again = f"ALTER TABLE {one.table} DROP CONSTRAINT {name}, ADD {rule} NOT VALID"
+        found.append(Part((f"ALTER TABLE {one.table} VALIDATE CONSTRAINT {name}",), (again,)))
+    return tuple(found)
+
+
+def rules(one: Shapes) -> Iterator[tuple[str, str]]:
+    """Name and text of each constraint of the new columns, and that every row has them."""
+    filled = one.made("is_filled")
+    yield filled, f"CONSTRAINT {filled} CHECK ({one.mark} IS NOT NULL)"
+    for c in one.layout.new:
+        for number, (_, condition) in enumerate(violations(c.field, name_sql(c.column), one.dialect)):
+            name = one.made(f"{c.field.name}_{number}")
+            yield name, f"CONSTRAINT {name} CHECK (NOT ({condition}))"
+
+
+def switch(one: Shapes) -> tuple[Part, ...]:
+    older, newer, current = one.layout.older_view, one.layout.newer_view, f"DROP VIEW {one.current}"
+    stored = Part(
+        view(one, newer, one.stored_view(), is_new=False).do,
+        view(one, newer, one.computed_view(), is_new=False).do,
+    )
+    return stored, Part((current, *current_on(one, newer).do), (current, *current_on(one, older).do))
+
+
+def stop(one: Shapes) -> tuple[Part, ...]:
+    name, trigger = one.made("stop"), one.made("aa_stop")
+    says = f"version {one.older.version} of {one.newer.name} is no longer written; write {one.layout.newer_view}"
+    body = f"""
+BEGIN
+  IF TG_OP = 'INSERT' AND NEW.{one.mark} IS NOT NULL THEN RETURN NEW; END IF;
+  IF TG_OP = 'UPDATE' AND NEW.{one.mark} IS DISTINCT FROM OLD.{one.mark} THEN RETURN NEW; END IF;
+  RAISE EXCEPTION USING MESSAGE = {text_sql(says)}, ERRCODE = 'insufficient_privilege';
+END"""
+    timing = f"BEFORE INSERT OR UPDATE ON {one.table} FOR EACH ROW EXECUTE FUNCTION {name}()"
+    made = (function(name, "", body), f"CREATE TRIGGER {trigger} {timing}")
+    return (Part(made, (f"DROP TRIGGER {trigger} ON {one.table}", f"DROP FUNCTION {name}()")),)
+
+
+# ---- the end
+
+
+def archive(one: Shapes) -> tuple[Part, ...]:
+    columns, key = listed(map(name_sql, one.archived)), listed(map(name_sql, one.layout.key))
+    made = f"CREATE TABLE {one.archive} AS SELECT {columns} FROM {one.table}"
+    keyed = f"ALTER TABLE {one.archive} ADD PRIMARY KEY ({key})"
+    return (Part((made, keyed), (f"DROP TABLE {one.archive}",)),)
+
+
+def contract(one: Shapes) -> tuple[Part, ...]:
+    """Everything of the older version goes, the new columns get their names; back again, all of it as it was."""
+    served = (*served_last(one), current_on(one, one.layout.newer_view), *stop(one))
+    taken = tuple(sql for part in reversed(served) for sql in part.undo)
+    brought = tuple(sql for part in served for sql in part.do)
+    return (
+        Part(taken, brought),
+        checks_go(one),
+        Part((), refused_nulls(one)),
+        Part((), one.refill()),
+        columns_go(one),
+        *(rename(one, was, now) for was, now in one.renames()),
+        view(one, one.layout.newer_view, one.final_view()),
+        current_on(one, one.layout.newer_view),
+    )
+
+
+def served_last(one: Shapes) -> tuple[Part, ...]:
+    """As the steps before left it: the strict trigger, the stored view."""
+    name, trigger = one.made("from_older"), one.made("zz_from_older")
+    timing = f"BEFORE INSERT OR UPDATE ON {one.table} FOR EACH ROW EXECUTE FUNCTION {name}()"
+    older = view(one, one.layout.older_view, one.older_view())
+    return (
+        Part((reader(one, is_strict=True), f"CREATE TRIGGER {trigger} {timing}"), from_older(one).undo),
+        older,
+        view(one, one.layout.newer_view, one.stored_view()),
+        to_older(one),
+    )
+
+
+def checks_go(one: Shapes) -> Part:
+    """What says that a column is not null becomes NOT NULL, which asks no row again once it is proven."""
+    filled, *_ = rules(one)
+    needed = [c for c in one.layout.new if not c.field.nullable and c.field.required]
+    nulls = [(one.made(f"{c.field.name}_0"), c) for c in needed]
+    do = [f"ALTER TABLE {one.table} ALTER COLUMN {name_sql(c.column)} SET NOT NULL" for _, c in nulls]
+    do += [f"ALTER TABLE {one.table} DROP CONSTRAINT {name}" for name in (filled[0], *(n for n, _ in nulls))]
+    by_name = dict(rules(one))
+    undo = [f"ALTER TABLE {one.table} ADD {by_name[name]}" for name in (filled[0], *(n for n, _ in nulls))]
+    undo += [f"ALTER TABLE {one.table} ALTER COLUMN {name_sql(c.column)} DROP NOT NULL" for _, c in nulls]
+    return Part(tuple(do), tuple(undo))
+
+
+def refused_nulls(one: Shapes) -> tuple[str, ...]:
+    needed = [f for f in one.layout.gone if not f.nullable and f.required]
+    return tuple(f"ALTER TABLE {one.table} ALTER COLUMN {name_sql(f.name)} SET NOT NULL" for f in needed)
+
+
+def columns_go(one: Shapes) -> Part:
+    columns = [(f.name, one.types[f.name]) for f in one.layout.gone] + [(one.layout.mark, "bigint")]
+    dropped = listed(f"DROP COLUMN {name_sql(name)}" for name, _ in columns)
+    added = listed(f"ADD COLUMN {name_sql(name)} {kind}" for name, kind in columns)
+    return Part((f"ALTER TABLE {one.table} {dropped}",), (f"ALTER TABLE {one.table} {added}",))
+
+
+def rename(one: Shapes, was: str, now: str) -> Part:
+    head = f"ALTER TABLE {one.table} RENAME COLUMN"
+    return Part((f"{head} {name_sql(was)} TO {name_sql(now)}",), (f"{head} {name_sql(now)} TO {name_sql(was)}",))
+
+
+def expire(one: Shapes) -> tuple[Part, ...]:
+    return (Part((f"DROP TABLE {one.archive}",)),)

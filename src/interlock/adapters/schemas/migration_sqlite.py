@@ -1,0 +1,298 @@
+"""The parts of a migration as SQLite has them. Its triggers are plain statements, cannot change the row that is
+being written, and say what they refuse in literals; its tables take no constraint once they are there
+(sqlite.org/lang_createtrigger.html, lang_altertable.html), so rules of the newer version are kept by triggers.
+
+Nothing here fires itself, with `PRAGMA recursive_triggers` on or off: what a trigger writes to the table changes the
+mark, or leaves alone what would fire it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from interlock.adapters.schemas.lens_sql import Rejection, name_sql, text_sql, violations
+from interlock.adapters.schemas.migration_sql import Part, Shapes, any_of, listed, message
+
+
+def expand(one: Shapes) -> tuple[Part, ...]:
+    columns = [(c.column, one.types[c.column]) for c in one.layout.new] + [(one.layout.mark, "INTEGER")]
+    return tuple(added(one, name, kind) for name, kind in columns)
+
+
+def added(one: Shapes, name: str, kind: str) -> Part:
+    add = f"ALTER TABLE {one.table} ADD COLUMN {name_sql(name)} {kind}"
+    return Part((add,), (f"ALTER TABLE {one.table} DROP COLUMN {name_sql(name)}",))
+
+
+def dual_write(one: Shapes) -> tuple[Part, ...]:
+    """Back again, the columns are emptied by an update, once no trigger is there."""
+    emptied = listed(f"{name_sql(c.column)} = NULL" for c in one.layout.new)
+    empty = f"UPDATE {one.table} SET {f'{emptied}, ' if emptied else ''}{one.mark} = NULL WHERE {one.mark} IS NOT NULL"
+    views = () if one.has_older_view else older_views(one)
+    return Part((), (empty,)), from_older(one), *views, newer_view(one, one.computed_view())
+
+
+def trigger(name: str, when: str, *statements: str) -> Part:
+    body = " ".join(f"{sql};" for sql in statements if sql)
+    return Part((f"CREATE TRIGGER {name} {when} BEGIN {body} END",), (f"DROP TRIGGER {name}",))
+
+
+def both(*parts: Part) -> Part:
+    return Part(
+        tuple(sql for part in parts for sql in part.do), tuple(sql for part in reversed(parts) for sql in part.undo)
+    )
+
+
+# ---- from the older shape to the newer
+
+
+def from_older(one: Shapes) -> Part:
+    """The triggers for those who write the table itself."""
+    lens = f"({one.get.over(one.older_of('NEW'))}) AS lens"
+    here = one.key_is("NEW", one.table)
+    made = {c.column: f"lens.{one.get.made[c.field.name]}" for c in one.layout.new}
+    filled = listed(f"{name_sql(column)} = {value}" for column, value in made.items())
+    first = f"UPDATE {one.table} SET {filled}, {one.mark} = 0 FROM {lens} WHERE {here} AND NOT ({one.is_rejected})"
+    inserted = f"AFTER INSERT ON {one.table} WHEN NEW.{one.mark} IS NULL"
+    return both(
+        trigger(one.made("from_older_insert"), inserted, first),
+        trigger(one.made("from_older_update"), f"AFTER UPDATE ON {one.table} WHEN {is_by_older(one)}", *again(one)),
+    )
+
+
+def is_by_older(one: Shapes) -> str:
+    """That an update changed what newer columns are made of, or found them empty, and is not by the newer view."""
+    return (
+        f"NEW.{one.mark} IS OLD.{one.mark} AND ({touched(one.changing, one.changing, f'NEW.{one.mark} IS NULL')})"
+    )
+
+
+def touched(reads: Collection[str], inputs: Sequence[str], otherwise: str) -> str:
+    """That one of the fields was changed."""
+    tests = (f"NEW.{name_sql(name)} IS NOT OLD.{name_sql(name)}" for name in inputs if name in reads)
+    return any_of((*((otherwise,) if otherwise else ()), *tests))
+
+
+def again(one: Shapes) -> tuple[str, str]:
+    lens = f"({one.get.over(one.older_of('NEW'))}) AS lens"
+    here = one.key_is("NEW", one.table)
+    sets = []
+    for c in one.layout.new:
+        is_touched = touched(one.get.reads[c.field.name], one.changing, f"NEW.{one.mark} IS NULL")
+        made, held = f"lens.{one.get.made[c.field.name]}", f"{one.table}.{name_sql(c.column)}"
+        sets.append(f"{name_sql(c.column)} = CASE WHEN {is_touched} THEN {made} ELSE {held} END")
+    sets.append(f"{one.mark} = coalesce(NEW.{one.mark}, 0)")
+    rejected = any_of(
+        f"(lens.{no.column} AND ({touched(no.reads, one.changing, f'NEW.{one.mark} IS NULL')}))"
+        for no in one.get.rejections
+    )
+    emptied = listed(f"{name_sql(c.column)} = NULL" for c in one.layout.new)
+    emptied = f"{emptied}, {one.mark} = NULL" if emptied else f"{one.mark} = NULL"
+    return (
+        f"UPDATE {one.table} SET {listed(sets)} FROM {lens} WHERE {here} AND NOT ({rejected})",
+        f"UPDATE {one.table} SET {emptied} FROM {lens}"
+        f" WHERE {here} AND {one.table}.{one.mark} IS NOT NULL AND ({rejected})",
+    )
+
+
+def strict(one: Shapes) -> Part:
+    """Refuses rows that have no form in the newer version instead of leaving them without."""
+    lens = f"FROM ({one.get.over(one.older_of('NEW'))}) AS lens"
+    version = one.newer.version
+    inserted = f"BEFORE INSERT ON {one.table} WHEN NEW.{one.mark} IS NULL"
+    updated = f"BEFORE UPDATE ON {one.table} WHEN {is_by_older(one)}"
+    is_empty = f"NEW.{one.mark} IS NULL"
+    return both(
+        trigger(one.made("strict_insert"), inserted, refused(one.get.rejections, version, lens)),
+        trigger(
+            one.made("strict_update"), updated, refused(one.get.rejections, version, lens, one.changing, is_empty)
+        ),
+    )
+
+
+def refused(
+    rejections: Iterable[Rejection],
+    version: str,
+    lens: str,
+    inputs: Sequence[str] | None = None,
+    otherwise: str = "",
+) -> str:
+    """Stops with the reason why a row has no form. inputs: only what one of them decides, as it was changed."""
+    whens = []
+    for one in rejections:
+        is_asked = "" if inputs is None else f" AND ({touched(one.reads, inputs, otherwise)})"
+        whens.append(f"WHEN lens.{one.column}{is_asked} THEN RAISE(ABORT, {message(one.says, version)})")
+    return f"SELECT CASE {' '.join(whens)} END {lens}" if whens else "SELECT 1"
+
+
+def refused_own(faults: Iterator[tuple[str, str]]) -> str:
+    whens = [f"WHEN {condition} THEN RAISE(ABORT, {text_sql(says)})" for condition, says in faults]
+    return f"SELECT CASE {' '.join(whens)} END" if whens else ""
+
+
+# ---- views
+
+
+def plain_view(one: Shapes, name: str, query: str, fields: Mapping[str, str], key: Sequence[str]) -> Part:
+    """A view whose columns are the table's: field -> column. Writes go straight to the table."""
+    view = name_sql(name)
+    columns = listed(map(name_sql, fields.values()))
+    values = listed(f"NEW.{name_sql(field)}" for field in fields)
+    sets = listed(f"{name_sql(column)} = NEW.{name_sql(field)}" for field, column in fields.items())
+    here = " AND ".join(f"{name_sql(k)} = OLD.{name_sql(k)}" for k in key)
+    writes = {
+        "insert": f"INSERT INTO {one.table} ({columns}) VALUES ({values})",
+        "update": f"UPDATE {one.table} SET {sets} WHERE {here}",
+        "delete": f"DELETE FROM {one.table} WHERE {here}",
+    }
+    made = [f"CREATE VIEW {view} AS {query}"]
+    for what, sql in writes.items():
+        made += trigger(name_sql(f"{name}_{what}"), f"INSTEAD OF {what.upper()} ON {view}", sql).do
+    return Part(tuple(made), (f"DROP VIEW {view}",))
+
+
+def older_views(one: Shapes) -> tuple[Part, ...]:
+    return older_view(one), current_on(one, one.layout.older_view)
+
+
+def older_view(one: Shapes) -> Part:
+    fields = {f.name: f.name for f in one.layout.older}
+    return plain_view(one, one.layout.older_view, one.older_view(), fields, one.layout.key)
+
+
+def current_on(one: Shapes, name: str) -> Part:
+    return Part((f"CREATE VIEW {one.current} AS SELECT * FROM {name_sql(name)}",), (f"DROP VIEW {one.current}",))
+
+
+def newer_view(one: Shapes, query: str) -> Part:
+    view, name = name_sql(one.layout.newer_view), one.layout.newer_view
+    deleted = f"DELETE FROM {one.table} WHERE {one.key_is('OLD', is_newer=True)}"
+    lens = f"({one.put.over(one.newer_of('NEW'))}) AS lens"
+    columns = {c.column: f"NEW.{name_sql(c.field.name)}" for c in one.layout.columns}
+    gone = {f.name: f"lens.{one.put.made[f.name]}" for f in one.layout.gone}
+    values = {**columns, **gone, one.layout.mark: "1"}
+    inserted = (
+        f"INSERT INTO {one.table} ({listed(map(name_sql, values))}) SELECT {listed(values.values())} FROM {lens}"
+    )
+    version = one.older.version
+    own = refused_own(one.own_faults("NEW"))
+    inserts = (own, refused(one.put.rejections, version, f"FROM {lens}"), inserted)
+    updates = (
+        own,
+        refused(one.put.rejections, version, f"FROM {lens}", one.changing_back),
+        updated(one, columns, gone, lens),
+    )
+    made = [f"CREATE VIEW {view} AS {query}"]
+    for what, statements in {"insert": inserts, "update": updates, "delete": (deleted,)}.items():
+        made += trigger(name_sql(f"{name}_{what}"), f"INSTEAD OF {what.upper()} ON {view}", *statements).do
+    return Part(tuple(made), (f"DROP VIEW {view}",))
+
+
+def updated(one: Shapes, columns: Mapping[str, str], gone: Mapping[str, str], lens: str) -> str:
+    """Older columns are computed again where what they are made of was changed."""
+    sets = [f"{name_sql(column)} = {value}" for column, value in columns.items()]
+    for name, value in gone.items():
+        is_touched = touched(one.put.reads[name], one.changing_back, "")
+        sets.append(f"{name_sql(name)} = CASE WHEN {is_touched} THEN {value} ELSE {one.table}.{name_sql(name)} END")
+    sets.append(f"{one.mark} = coalesce({one.table}.{one.mark}, 0) + 1")
+    return f"UPDATE {one.table} SET {listed(sets)} FROM {lens} WHERE {one.key_is('OLD', one.table, is_newer=True)}"
+
+
+# ---- after the rows are moved
+
+
+def indexes(one: Shapes) -> tuple[Part, ...]:
+    found = []
+    for columns in one.unique_new():
+        name = one.made("_".join((*(c.field.name for c in columns), "key")))
+        made = f"CREATE UNIQUE INDEX {name} ON {one.table} ({listed(name_sql(c.column) for c in columns)})"
+        found.append(Part((made,), (f"DROP INDEX {name}",)))
+    return tuple(found)
+
+
+def constrain(one: Shapes) -> tuple[Part, ...]:
+    return (strict(one),)
+
+
+def switch(one: Shapes) -> tuple[Part, ...]:
+    older, newer = (current_on(one, name) for name in (one.layout.older_view, one.layout.newer_view))
+    computed, stored = newer_view(one, one.computed_view()), newer_view(one, one.stored_view())
+    return (
+        Part((*computed.undo, *stored.do), (*stored.undo, *computed.do)),
+        Part((*older.undo, *newer.do), (*newer.undo, *older.do)),
+    )
+
+
+def stop(one: Shapes) -> tuple[Part, ...]:
+    says = f"version {one.older.version} of {one.newer.name} is no longer written; write {one.layout.newer_view}"
+    stopped = f"SELECT RAISE(ABORT, {text_sql(says)})"
+    inserted = f"BEFORE INSERT ON {one.table} WHEN NEW.{one.mark} IS NULL"
+    changed = f"BEFORE UPDATE ON {one.table} WHEN NEW.{one.mark} IS OLD.{one.mark}"
+    return (
+        trigger(one.made("stop_insert"), inserted, stopped),
+        trigger(one.made("stop_update"), changed, stopped),
+    )
+
+
+# ---- the end
+
+
+def archive(one: Shapes) -> tuple[Part, ...]:
+    columns, key = listed(map(name_sql, one.archived)), listed(map(name_sql, one.layout.key))
+    made = f"CREATE TABLE {one.archive} AS SELECT {columns} FROM {one.table}"
+    keyed = f"CREATE UNIQUE INDEX {one.made('archive_key')} ON {one.archive} ({key})"
+    return (Part((made, keyed), (f"DROP TABLE {one.archive}",)),)
+
+
+def contract(one: Shapes) -> tuple[Part, ...]:
+    """Everything of the older version goes, the new columns get their names; back again, all of it as it was but
+    for NOT NULL, which SQLite does not add to a column.
+    """
+    newer = one.layout.newer_view
+    served = (
+        from_older(one),
+        older_view(one),
+        newer_view(one, one.stored_view()),
+        strict(one),
+        current_on(one, newer),
+        *stop(one),
+    )
+    taken = tuple(sql for part in reversed(served) for sql in part.undo)
+    brought = tuple(sql for part in served for sql in part.do)
+    gone = [(f.name, one.types[f.name]) for f in one.layout.gone] + [(one.layout.mark, "INTEGER")]
+    dropped = tuple(added(one, name, kind) for name, kind in gone)
+    fields = {f.name: f.name for f in one.newer.fields}
+    return (
+        Part(taken, brought),
+        Part((), one.refill()),
+        *(Part(part.undo, part.do) for part in dropped),
+        *(rename(one, was, now) for was, now in one.renames()),
+        rules(one),
+        plain_view(one, newer, one.final_view(), fields, one.layout.newer_key),
+        current_on(one, newer),
+    )
+
+
+def rename(one: Shapes, was: str, now: str) -> Part:
+    head = f"ALTER TABLE {one.table} RENAME COLUMN"
+    return Part((f"{head} {name_sql(was)} TO {name_sql(now)}",), (f"{head} {name_sql(now)} TO {name_sql(was)}",))
+
+
+def rules(one: Shapes) -> Part:
+    """What the newer version allows in its new columns, for whoever writes the table from now on."""
+    faults = [
+        (condition, f"`{c.field.name}` {reason} in version {one.newer.version}")
+        for c in one.layout.new
+        for reason, condition in violations(c.field, f"NEW.{name_sql(c.field.name)}", one.dialect)
+    ]
+    if not faults:
+        return Part()
+    name = f"rules_{one.newer.version}"
+    return both(
+        trigger(one.made(f"{name}_insert"), f"BEFORE INSERT ON {one.table}", refused_own(iter(faults))),
+        trigger(one.made(f"{name}_update"), f"BEFORE UPDATE ON {one.table}", refused_own(iter(faults))),
+    )
+
+
+def expire(one: Shapes) -> tuple[Part, ...]:
+    return (Part((f"DROP TABLE {one.archive}",)),)

@@ -1,0 +1,99 @@
+"""Plans the migration of a table: from a lens and two contract versions to every statement that will run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from interlock.adapters.schemas import migration_postgres, migration_sqlite
+from interlock.adapters.schemas.migration_sql import Part, Shapes, done, shapes_of, undone
+from interlock.domain.lenses.check import fit
+from interlock.domain.lenses.lens import Lens
+from interlock.domain.lenses.loss import loss
+from interlock.domain.migrations.layout import lay_out
+from interlock.domain.migrations.migration import Dialect, Planned
+from interlock.domain.migrations.order import Work, migration
+from interlock.domain.schemas.contract import Contract
+
+
+def plan_migration(
+    lens: Lens,
+    older: Contract,
+    newer: Contract,
+    table: str,
+    key: tuple[str, ...],
+    dialect: Dialect,
+    server_version: str = "",
+    taken: Collection[str] = (),
+    has_older_view: bool = False,
+) -> Planned:
+    """The steps that take `table` from `older` to `newer`, or the findings that say why there are none.
+
+    key: columns whose values name a row, never null and untouched by the lens but for renaming. server_version: as
+    the database says it, `16.4` or `3.40.1`; without it what only newer servers can is not used. taken: columns of
+    the table that the older version does not declare. has_older_view: a migration before this one left the views of
+    the older version.
+    """
+    misfits = tuple(one for one in fit(lens, older, newer) if one.is_blocking)
+    if misfits:
+        return Planned(None, misfits)
+    layout, found = lay_out(lens, older, newer, table, key, taken)
+    if layout is None:
+        return Planned(None, found)
+    server = tuple(int(part) for part in server_version.split(".") if part.isdecimal())
+    shapes, found = shapes_of(lens, older, newer, layout, dialect, server, has_older_view)
+    if shapes is None:
+        return Planned(None, found)
+    work = _on_postgres(shapes) if dialect == "postgres" else _on_sqlite(shapes)
+    return Planned(migration(layout, newer.name, dialect, loss(lens, older, newer), work), found)
+
+
+def _on_postgres(shapes: Shapes) -> Mapping[str, Work]:
+    here = migration_postgres
+    return {
+        "expand": _locking(here.expand(shapes)),
+        "dual-write": _locking(here.dual_write(shapes)),
+        "backfill": Work(batch=shapes.batch()),
+        "verify": Work(checks=tuple(shapes.checks())),
+        "index": _work(here.indexes(shapes), is_atomic=False),
+        "constrain": _again_verified(_locking(here.constrain(shapes)), shapes),
+        "validate": _work(here.validate(shapes), is_atomic=False),
+        "switch": _locking(here.switch(shapes)),
+        "stop-old-writes": _locking(here.stop(shapes)),
+        "archive": _work(here.archive(shapes)),
+        "contract": _locking(here.contract(shapes)),
+        "expire": _locking(here.expire(shapes)),
+    }
+
+
+def _on_sqlite(shapes: Shapes) -> Mapping[str, Work]:
+    here = migration_sqlite
+    return {
+        "expand": _work(here.expand(shapes)),
+        "dual-write": _work(here.dual_write(shapes)),
+        "backfill": Work(batch=shapes.batch()),
+        "verify": Work(checks=tuple(shapes.checks())),
+        "index": _work(here.indexes(shapes)),
+        "constrain": _again_verified(_work(here.constrain(shapes)), shapes),
+        "switch": _work(here.switch(shapes)),
+        "stop-old-writes": _work(here.stop(shapes)),
+        "archive": _work(here.archive(shapes)),
+        "contract": _work(here.contract(shapes)),
+        "expire": _work(here.expire(shapes)),
+    }
+
+
+def _again_verified(work: Work, shapes: Shapes) -> Work:
+    """Until writers of the older version are held to the newer one, they may add rows that have no form in it."""
+    return replace(work, checks=tuple(shapes.checks()))
+
+
+def _work(parts: tuple[Part, ...], is_atomic: bool = True) -> Work:
+    return Work(done(parts), undone(parts), is_atomic=is_atomic)
+
+
+def _locking(parts: tuple[Part, ...]) -> Work:
+    """Work that waits shortly for locks, there and back."""
+    do, undo = done(parts), undone(parts)
+    wait = (migration_postgres.WAIT,)
+    return Work((*wait, *do) if do else (), (*wait, *undo) if undo else ())

@@ -1,0 +1,219 @@
+"""Rows of Arrow tables as records that JSON can hold, and back, without loss.
+
+A column has no absent values: null in a field that may be absent and may not be null is read as absent, and an
+absent field is written as null. Dates, times and instants are counted in their units on the way, so that nothing is
+rounded; in JSON they are text (RFC 3339, ISO 8601), bytes are base64, decimals of at most 15 digits are numbers and
+others text.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal as Exact
+from typing import Any
+
+from interlock.adapters.schemas.arrow import arrow_type_of
+from interlock.domain.lenses.apply import as_json
+from interlock.domain.schemas.field import (
+    Bytes,
+    Date,
+    Decimal,
+    Duration,
+    Field,
+    Float,
+    Int,
+    Json,
+    List,
+    Map,
+    Number,
+    Struct,
+    Time,
+    Timestamp,
+    Type,
+)
+from interlock.domain.schemas.ranges import UNIT_NS
+from interlock.domain.schemas.values import counted
+
+Record = dict[str, Any]
+Change = Callable[[Any], Any]
+_EPOCH = datetime.datetime(1970, 1, 1)
+_US = 1000
+
+
+def arrow_type(one: Type, is_counted: bool = False) -> Any:
+    """The Arrow type that holds values of the type; is_counted: with numbers in place of dates and times."""
+    import pyarrow as pa
+
+    match one:
+        case Date() if is_counted:
+            return pa.int32()
+        case Time(unit="s" | "ms") if is_counted:
+            return pa.int32()
+        case Time() | Timestamp() | Duration() if is_counted:
+            return pa.int64()
+        case List(element):
+            return pa.list_(_inner(element, is_counted, "element"))
+        case Map(value):
+            return pa.map_(pa.string(), _inner(value, is_counted, "value"))
+        case Struct(fields):
+            return pa.struct([_inner(inner, is_counted) for inner in fields])
+        case _:
+            return arrow_type_of(one)
+
+
+def _inner(one: Field, is_counted: bool, name: str = "") -> Any:
+    """A field within another may always be null: Arrow casts a nullable one to no other."""
+    import pyarrow as pa
+
+    return pa.field(name or one.name, arrow_type(one.type, is_counted))
+
+
+def arrow_schema(fields: Iterable[Field], is_counted: bool = False) -> Any:
+    """The schema of a table of such rows; a field that may be absent may be null."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field(one.name, arrow_type(one.type, is_counted), nullable=one.nullable or not one.required)
+            for one in fields
+        ]
+    )
+
+
+def records_of(table: Any, fields: tuple[Field, ...]) -> list[Record]:
+    """The rows of an Arrow table whose columns are of the fields' types; other columns stay as they are."""
+    counts = {one.name: arrow_type(one.type, is_counted=True) for one in fields}
+    for place, name in enumerate(table.column_names):
+        if name in counts and not table.schema.types[place].equals(counts[name]):
+            table = table.set_column(place, name, table.column(place).cast(counts[name]))
+    change = _object_from(fields)
+    return [change(row) for row in table.to_pylist()]
+
+
+def _object_from(fields: tuple[Field, ...]) -> Callable[[Record], Record]:
+    changes = [(one.name, made) for one in fields if (made := _from(one.type)) is not None]
+    absent = [one.name for one in fields if not (one.required or one.nullable)]
+
+    def run(row: Record) -> Record:
+        for name, change in changes:
+            if row.get(name) is not None:
+                row[name] = change(row[name])
+        for name in absent:
+            if name in row and row[name] is None:
+                del row[name]
+        return row
+
+    return run
+
+
+def _from(one: Type) -> Change | None:
+    """What a value that Arrow gives becomes in JSON; None when it stays."""
+    match one:
+        case Date():
+            return lambda days: (_EPOCH + datetime.timedelta(days=days)).date().isoformat()
+        case Time(unit):
+            return lambda count: _moment(count * UNIT_NS[unit])[11:]
+        case Timestamp(unit, is_zoned):
+            return lambda count: _moment(count * UNIT_NS[unit]) + "Z" * is_zoned
+        case Duration(unit):
+            return lambda count: _length(count * UNIT_NS[unit])
+        case Decimal():
+            return lambda value: as_json(value, one)
+        case Bytes():
+            return lambda value: base64.b64encode(value).decode()
+        case Json():
+            return _loaded
+        case Struct(fields):
+            return _object_from(fields)
+        case List(element):
+            inner = _from(element.type)
+            return None if inner is None else lambda values: [None if v is None else inner(v) for v in values]
+        case Map(value):
+            change = _from(value.type) or (lambda v: v)
+            return lambda pairs: {k: None if v is None else change(v) for k, v in pairs}
+        case _:
+            return None
+
+
+def _loaded(text: Any) -> Any:
+    """A column of JSON holds text; text that is no JSON stands for itself."""
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return text
+
+
+def _moment(ns: int) -> str:
+    """Wall-clock time as ISO 8601 has it, with a fraction of no, six or nine digits."""
+    us, rest = divmod(ns, _US)
+    text = (_EPOCH + datetime.timedelta(microseconds=us)).isoformat()
+    if not rest:
+        return text
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction or '000000'}{rest:03d}"
+
+
+def _length(ns: int) -> str:
+    seconds, rest = divmod(abs(ns), UNIT_NS["s"])
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    return f"{'-' if ns < 0 else ''}PT{seconds}{fraction}S"
+
+
+def table_of(records: Iterable[Mapping[str, Any]], fields: tuple[Field, ...]) -> Any:
+    """The Arrow table of the records; fields that are not listed are left out. ValueError or pyarrow's own error
+    when a value has no place in its column.
+    """
+    import pyarrow as pa
+
+    change = _object_to(fields)
+    counted_rows = pa.Table.from_pylist([change(one) for one in records], arrow_schema(fields, is_counted=True))
+    return counted_rows.cast(arrow_schema(fields))
+
+
+def _object_to(fields: tuple[Field, ...]) -> Callable[[Mapping[str, Any]], Record]:
+    changes = [(one.name, made) for one in fields if (made := _to(one.type)) is not None]
+
+    def run(record: Mapping[str, Any]) -> Record:
+        row = dict(record)
+        for name, change in changes:
+            if row.get(name) is not None:
+                row[name] = change(row[name])
+        return row
+
+    return run
+
+
+def _to(one: Type) -> Change | None:
+    match one:
+        case Date() | Time() | Timestamp() | Duration():
+            return lambda text: _counted(text, one)
+        case Decimal():
+            return lambda value: Exact(str(value))
+        case Int():
+            return lambda value: int(value) if isinstance(value, float) and value.is_integer() else value
+        case Float() | Number():
+            return lambda value: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        case Bytes():
+            return lambda text: base64.b64decode(text, validate=True)
+        case Json():
+            return lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        case Struct(fields):
+            return _object_to(fields)
+        case List(element):
+            inner = _to(element.type)
+            return None if inner is None else lambda values: [None if v is None else inner(v) for v in values]
+        case Map(value):
+            change = _to(value.type) or (lambda v: v)
+            return lambda pairs: [(k, None if v is None else change(v)) for k, v in pairs.items()]
+        case _:
+            return None
+
+
+def _counted(text: Any, one: Type) -> int:
+    count = counted(text, one)
+    if count is None:
+        raise ValueError(f"no {one.kind}")
+    return count

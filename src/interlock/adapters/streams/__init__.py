@@ -1,0 +1,1 @@
+"""Message brokers as sources and targets of the relay: NATS JetStream and Kafka."""
