@@ -16,6 +16,7 @@ NAMES = (
     "rollback_time",
     "dataplane_cost",
     "lens_path",
+    "lens_records",
     "contracts",
     "validation",
     "gates_null",

@@ -1,10 +1,10 @@
 """What a lens in the path of requests costs, by engine, as a ratio to the same route without one in the same run.
 
-`python -m benchmarks.lens_path` pins requests to a release at the inner listener: a plain one, one behind the hop, and
-one in Lua, each with the same service and the same load, alternating for seven rounds; the median of the paired
-ratios counts. POST of 292 bytes, answers of 185, both translated; 32 connections, one Envoy worker, one worker of the
-hop. Goals (requests/s against plain): hop at least 0.60, Lua at least 0.55. Services and load share the machine with
-both, so processor time per request is the steadier figure.
+`python -m benchmarks.lens_path` pins requests to a release at the inner listener: a plain one, one behind the hop,
+and one in Lua, each with the same service and the same load, alternating for seven rounds; the median of the paired
+ratios counts. POST of 292 bytes, answers of 185, both translated; 32 connections, one Envoy worker, one worker of
+the hop. Goals (requests/s against plain): hop at least 0.60, Lua at least 0.55. Services and load share the machine
+with both, so processor time per request is the steadier figure.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.rig import table as printed
+from jsonata.jsonata import Jsonata
 
+from interlock.adapters.bodies import body_translator
 from interlock.domain.lenses.apply import compile_program
 from interlock.domain.lenses.expressions.nodes import Expr
 from interlock.domain.lenses.expressions.read import read_expression
@@ -124,14 +126,20 @@ def versions() -> list[tuple[Program, tuple[Field, ...]]]:
     fields = FIELDS
     for n in range(5):
         here, there = renamed[n], renamed[n + 1]
-        program: Program = (Rename(here, there), Unit("air_time", 60 if n % 2 == 0 else 1, 1 if n % 2 == 0 else 60), Add(f"tag{n}", n))
+        program: Program = (
+            Rename(here, there),
+            Unit("air_time", 60 if n % 2 == 0 else 1, 1 if n % 2 == 0 else 60),
+            Add(f"tag{n}", n),
+        )
         found.append((program, fields))
         moved = tuple(Field(there, f.type) if f.name == here else f for f in fields)
         fields = (*moved, Field(f"tag{n}", INTEGER))
     return found
 
 
-def rates(works: Mapping[str, Callable[[Any], Any]], given: Mapping[str, list[Any]], rounds: int) -> dict[str, float]:
+def rates(
+    works: Mapping[str, Callable[[Any], Any]], given: Mapping[str, list[Any]], rounds: int
+) -> dict[str, float]:
     """Calls per CPU second by name, the median of alternating rounds."""
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
@@ -142,3 +150,92 @@ def rates(works: Mapping[str, Callable[[Any], Any]], given: Mapping[str, list[An
                 work(item)
             found[name].append(len(items) / (time.process_time() - before))
     return {name: statistics.median(values) for name, values in found.items()}
+
+
+def with_care(r: Mapping[str, Any]) -> Record:
+    """What a person would write who trusts nobody: the same checks as the generated code makes."""
+    if list(r) != NAMES:
+        raise ValueError("other fields")
+    flight, distance, minutes, route = r["flight"], r["distance"], r["air_time"], r["route"]
+    if not isinstance(flight, int) or isinstance(flight, bool) or abs(flight) >= 10**15:
+        raise ValueError("flight")
+    if not isinstance(distance, int) or isinstance(distance, bool) or abs(distance) >= 2**53:
+        raise ValueError("distance")
+    if not isinstance(minutes, (int, float)) or isinstance(minutes, bool) or not abs(minutes * 60.0) < 2**53:
+        raise ValueError("air_time")
+    if not isinstance(route, str):
+        raise ValueError("route")
+    return by_hand(r)
+
+
+NAMES = [one.name for one in FIELDS]
+
+
+def chained(programs: list[tuple[Program, tuple[Field, ...]]]) -> Callable[[Record], Record]:
+    """One generated function after the other."""
+    steps = [translator(program, fields, is_open=False) for program, fields in programs]
+
+    def run(record: Record) -> Record:
+        for step in steps:
+            record = step(record)
+        return record
+
+    return run
+
+
+def measured(per_round: int) -> dict[str, float]:
+    """Calls per CPU second, by what was called."""
+    given = records()
+    bodies = [json.dumps(one, separators=(",", ":")).encode() for one in given]
+    program, steps = lens(), versions()
+    fused: Program = tuple(op for one, _ in steps for op in one)
+    generated, bytes_to_bytes = translator(program, FIELDS, False), body_translator(program, FIELDS, False)
+    peer = Jsonata(JSONATA)
+    works: dict[str, Callable[[Any], Any]] = {
+        "generated": generated,
+        "by hand": by_hand,
+        "by hand, with care": with_care,
+        "closures": compile_program(program),
+        "fused": translator(fused, FIELDS, False),
+        "chained": chained(steps),
+        "bytes, typed": bytes_to_bytes,
+        "bytes, by keys": body_translator(program, FIELDS, True),
+        "bytes, stdlib": lambda body: json.dumps(generated(json.loads(body)), separators=(",", ":")).encode(),
+        "jsonata": peer.evaluate,
+    }
+    for one, body in zip(given[:100], bodies, strict=False):
+        assert generated(one) == by_hand(one) == with_care(one) == works["closures"](one)
+        assert works["fused"](one) == works["chained"](one)
+        assert json.loads(bytes_to_bytes(body)) == json.loads(works["bytes, by keys"](body)) == by_hand(one)
+        assert peer.evaluate(one)["weather"]["wind"] == one["wind"]
+    counts = {"closures": per_round // 20, "jsonata": per_round // 200}
+    items = {
+        name: ((bodies if name.startswith("bytes") else given) * (per_round // len(given)))[
+            : counts.get(name, per_round)
+        ]
+        for name in works
+    }
+    return rates(works, items, ROUNDS)
+
+
+def main() -> None:
+    """Print the ratios beside the goals."""
+    found = measured(PER_ROUND // 10 if "--quick" in sys.argv else PER_ROUND)
+    asked = (
+        ("generated / by hand, with the same checks", "generated", "by hand, with care", ">= 0.95"),
+        ("generated / by hand, trusting every record", "generated", "by hand", ""),
+        ("generated / closures of the reference", "generated", "closures", ""),
+        ("generated / JSONata", "generated", "jsonata", ">= 100"),
+        ("five versions fused / one by one", "fused", "chained", ">= 2.5"),
+        ("bytes to bytes, typed / json of the standard library", "bytes, typed", "bytes, stdlib", ">= 4"),
+        ("bytes to bytes, by keys / json of the standard library", "bytes, by keys", "bytes, stdlib", ""),
+    )
+    lines = [("", "ratio", "goal")]
+    lines += [(title, f"{found[one] / found[other]:.2f}", goal) for title, one, other, goal in asked]
+    printed(f"one lens of ten fields, one record at a time (medians of {ROUNDS} alternating rounds)", lines)
+    for name, rate in found.items():
+        print(f"    {name}: {rate / 1000:,.1f} k records per CPU second")
+
+
+if __name__ == "__main__":
+    main()

@@ -264,7 +264,8 @@ class _Driver(_Messages):
         baggage = f"baggage: {load.baggage}\r\n" if load.baggage else ""
         sized = f"content-type: application/json\r\ncontent-length: {len(load.body)}\r\n" if load.body else ""
         method = "POST" if load.body else "GET"
-        head = f"{method} {load.path} HTTP/1.1\r\nhost: edge\r\nx-entity-key: key-{self._number}\r\n{sized}{baggage}\r\n"
+        fields = f"host: edge\r\nx-entity-key: key-{self._number}\r\n{sized}{baggage}"
+        head = f"{method} {load.path} HTTP/1.1\r\n{fields}\r\n"
         self.transport.write(head.encode() + load.body)
 
     def message(self, head: bytes, body: bytes) -> None:

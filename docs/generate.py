@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 import interlock
+from interlock.adapters.schemas.compute import Engine, lacks
 from interlock.adapters.web.app import build_app
 from interlock.adapters.workspace.kinds import KINDS
 from interlock.cli.main import interlock as root
+from interlock.domain.lenses.apply import as_json
+from interlock.domain.lenses.expressions.describe import described_functions
 from interlock.kernel.errors import InterlockError
 
 TARGET = Path(__file__).with_name("reference.md")
@@ -23,7 +27,7 @@ TARGET = Path(__file__).with_name("reference.md")
 def reference() -> str:
     """The whole page."""
     parts = ["# Reference", "Made from the code by `make docs`; a test keeps it true.", *_commands(), *_exits()]
-    return "\n\n".join([*parts, *_errors(), *_kinds(), *_routes()]) + "\n"
+    return "\n\n".join([*parts, *_errors(), *_kinds(), *_expressions(), *_routes()]) + "\n"
 
 
 def _commands() -> Iterator[str]:
@@ -68,7 +72,7 @@ def _errors() -> Iterator[str]:
 
 def _subclasses(parent: type[InterlockError]) -> Iterator[type[InterlockError]]:
     for module in pkgutil.walk_packages(interlock.__path__, "interlock."):
-        if ".migrations." not in module.name and not module.name.endswith("__main__"):
+        if ".store.migrations." not in module.name and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     pending = [parent]
     while pending:
@@ -102,6 +106,27 @@ def _lens_ops(ops: dict[str, Any]) -> Iterator[str]:
         keys = (key if key in body["required"] else f"[{key}]" for key in body["properties"])
         rows.append(f"| `{name}` | {', '.join(f'`{key}`' for key in keys)} | {_cell(body)} |")
     yield "\n".join(rows)
+
+
+def _expressions() -> Iterator[str]:
+    yield "## Expressions"
+    yield (
+        "What lenses and row checks compute with; text is parsed, never run. A function of NULL is NULL unless the "
+        "table says otherwise. Not on: engines of tables that refuse it when a plan is made, since they cannot do it "
+        "exactly."
+    )
+    rows = ["| example | type | value | NULL when | not on |", "|---|---|---|---|---|"]
+    for one in described_functions():
+        lacking = ", ".join(engine for engine in get_args(Engine) if lacks(one.expr, engine))
+        value = as_json(one.value, one.expr.type)
+        rows.append(
+            f"| {_code(one.example)} | {one.type} | {_code(json.dumps(value, ensure_ascii=False))} | {one.null} | {lacking} |"
+        )
+    yield "\n".join(rows)
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`"
 
 
 def _routes() -> Iterator[str]:

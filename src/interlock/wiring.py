@@ -16,18 +16,17 @@ import uvicorn
 
 from interlock.adapters.clock import SystemClock
 from interlock.adapters.databases.open import DeclaredDatabases
-from interlock.adapters.databases.render import MigrationWriter
 from interlock.adapters.envoy.plane import EnvoyDataPlane
 from interlock.adapters.metrics.open import Sources
 from interlock.adapters.probe import HttpProbe
 from interlock.adapters.registry_api.app import build_registry
 from interlock.adapters.registry_api.speaker import anybody, token_holder
+from interlock.adapters.schemas.table_moves import MigrationWriter
 from interlock.adapters.store.sql import open_store
 from interlock.adapters.web.app import build_app
 from interlock.adapters.workspace.loader import WorkspaceFiles
 from interlock.config import RegistrySettings, RelaySettings, Settings
 from interlock.domain.changes.workspace import Workspace
-from interlock.domain.lenses.apply import Rejected, translate_text
 from interlock.domain.lenses.path import lens_path
 from interlock.domain.lenses.relaying import Course, Routing
 from interlock.engine.context import Context
@@ -158,7 +157,8 @@ def migration_runner(workspace: Path, office: Office, name: str) -> Runner:
 @contextmanager
 def open_relay(
     workspace: Workspace,
-    routing: Routing,
+    contract: str,
+    routings: Callable[[], Routing],
     name: str,
     urls: tuple[str, str, str],
     settings: RelaySettings,
@@ -175,8 +175,8 @@ def open_relay(
     relay = Relay(
         _source(source)(source, name, key, settings.start),
         _target(target)(target, dead, source, name),
-        routing,
-        partial(_translator, workspace, routing.contract),
+        routings,
+        partial(_translator, workspace, contract),
         SystemClock(),
         tell,
         settings.body_limit,
@@ -211,16 +211,12 @@ def _target(place: Place) -> type[KafkaTarget] | type[NatsTarget]:
 
 def _translator(workspace: Workspace, contract: str, course: Course) -> Callable[[bytes], bytes]:
     """The fused program of a course, on the bytes of a JSON body."""
+    from interlock.adapters.bodies import body_translator
+
     confirmed = [lens for lens in workspace.lenses if not lens.is_draft]
     program = lens_path(confirmed, contract, course.source, course.target)
-    return lambda body: translate_text(program, _text(body)).encode()
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise Rejected("", "the body is not UTF-8") from None
+    one = workspace.contracts[(contract, course.source)]
+    return body_translator(program, one.fields, one.is_open)
 
 
 def operator_token(state_dir: Path) -> str:

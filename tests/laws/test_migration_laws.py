@@ -83,7 +83,7 @@ class World:
             case Rest():
                 return False
             case Begin():
-                after = begun(self.position, action, NOW)
+                after = begun(self.migration, self.position, action, NOW)
             case Execute():
                 after = executed(self.position, action)
                 if not action.is_atomic or not crash:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +31,8 @@ class Kept:
     offset: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    key: bytes | None = None
+    at_ms: int = 0
 
 
 class NatsServer:
@@ -147,7 +148,10 @@ class MockKafka:
     def kept(self, topic: str) -> list[Kept]:
         """All messages of the topic, by partition and in order."""
         reader = Consumer({"bootstrap.servers": self.brokers, "group.id": "reader", "enable.partition.eof": True})
-        partitions = [TopicPartition(topic, p, 0) for p in self._cluster.list_topics(topic, timeout=10).topics[topic].partitions]
+        partitions = [
+            TopicPartition(topic, p, 0)
+            for p in self._cluster.list_topics(topic, timeout=10).topics[topic].partitions
+        ]
         reader.assign(partitions)
         found: list[Kept] = []
         left = len(partitions)
@@ -157,7 +161,9 @@ class MockKafka:
             if one.error():
                 left -= 1
                 continue
-            headers = {name: (value or b"").decode() for name, value in one.headers() or []}
-            found.append(Kept(f"{topic}/{one.partition()}", one.offset() or 0, one.value(), headers))  # type: ignore[arg-type]
+            told: Any = one
+            headers = {name: (value or b"").decode("latin-1") for name, value in told.headers() or []}
+            place, at_ms = f"{topic}/{told.partition()}", told.timestamp()[1]
+            found.append(Kept(place, told.offset(), told.value(), headers, told.key(), at_ms))
         reader.close()
         return sorted(found, key=lambda kept: (kept.place, kept.offset))

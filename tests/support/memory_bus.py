@@ -39,8 +39,8 @@ class Unhurried:
 
 @dataclass(slots=True)
 class World:
-    """What survives crashes. fail: called before and after each effect with its name; it may raise. cut: how many of
-    the messages of each order are put before that.
+    """What survives crashes. fail: called before and after each effect with its name; it may raise. cut: how many
+    of the messages of each order are put before that.
     """
 
     arrived: list[Arrived]

@@ -84,7 +84,7 @@ class Postgres:
         import psycopg
 
         self.error = psycopg.Error
-        self.connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+        self.connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True, prepare_threshold=None)
         self.cursor = self.connection.cursor()
         self.schema = schema
         self.run("SET client_min_messages = error")
@@ -121,11 +121,13 @@ class Postgres:
             WHERE relnamespace = {here} AND attnum > 0 AND NOT attisdropped ORDER BY 1, 6"""
         )
         for query in (
-            f"SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE connamespace = {here}",
+            f"""SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
+            WHERE connamespace = {here}""",
             f"SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = '{self.schema}'",
             f"SELECT viewname, definition FROM pg_views WHERE schemaname = '{self.schema}'",
             f"SELECT proname, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = {here}",
-            f"""SELECT tgname, pg_get_triggerdef(pg_trigger.oid) FROM pg_trigger JOIN pg_class ON tgrelid = pg_class.oid
+            f"""SELECT tgname, pg_get_triggerdef(pg_trigger.oid)
+            FROM pg_trigger JOIN pg_class ON tgrelid = pg_class.oid
             WHERE relnamespace = {here} AND NOT tgisinternal""",
         ):
             schema += sorted(self.run(query), key=repr)

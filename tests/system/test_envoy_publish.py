@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from interlock.adapters.envoy import plane as plane_module
+from interlock.adapters.envoy.hop.config import Sockets
 from interlock.adapters.envoy.process import AddressTaken, EnvoyMissing
 from interlock.adapters.envoy.snapshot import ConfigurationRejected
-from interlock.adapters.envoy.hop.config import Sockets
 from interlock.adapters.envoy.translate import Resources, translate
 from interlock.adapters.envoy.validate import TableUnsound
+from interlock.domain.lenses.ops import Add, Rename
 from interlock.domain.releases.release import Release
 from interlock.domain.releases.route_table import RouteTable, Shadow, Split, route_table
 from support.echo import Echo, free_port, serving
@@ -88,8 +89,14 @@ class Load:
         eventually(lambda: len(self.chains) + len(self.failed), lambda n: n >= wanted)
 
 
-def test_tables_change_under_load_without_a_failed_or_mixed_request(envoy: Gateway) -> None:
-    """Canary, ramp, rollback, shadow, promotion, and removal of the earlier release, at full stream."""
+ON_HOP = {"response": (Rename("who", "who"), Add("lensed", "yes")), "lens_engine": "hop"}
+
+
+@pytest.mark.parametrize("lens", [{}, ON_HOP], ids=["plain", "behind the hop"])
+def test_tables_change_under_load_without_a_failed_or_mixed_request(envoy: Gateway, lens: dict[str, Any]) -> None:
+    """Canary, ramp, rollback, shadow, promotion, and removal of the earlier release, at full stream; also with one
+    service of the candidate behind the lens hop.
+    """
     with (
         serving(Echo("1")) as a1,
         serving(Echo("2")) as a2,
@@ -98,7 +105,7 @@ def test_tables_change_under_load_without_a_failed_or_mixed_request(envoy: Gatew
     ):
         a1.calls = a2.calls = [(envoy.inner, "/back/y")]
         r1 = cut(deployed("front", a1), deployed("back", b1, edge=False))
-        r2 = cut(deployed("front", a2, "2"), deployed("back", b2, "2", edge=False))
+        r2 = cut(deployed("front", a2, "2"), deployed("back", b2, "2", edge=False, **lens))
         tables = [
             *(route_table(r1, (r2,), {"front": Split(r2.id, w, SEED)}) for w in (500, 3_000, 7_000, 0, 5_000)),
             route_table(r1),

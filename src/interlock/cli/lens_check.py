@@ -12,7 +12,6 @@ from interlock.cli.output import Exit, finish, output_option, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from interlock.domain.changes.workspace import Workspace
     from interlock.domain.lenses.laws import Law
     from interlock.domain.schemas.contract import Contract
     from interlock.engine.lens_checks import Environment, Lacks, LensReport
@@ -175,8 +174,8 @@ def _compare(root: Path, others: tuple[str, ...], data: tuple[str, ...], output:
 
 def _environment(place: str, given: dict[str, dict[str, str]]) -> Environment:
     from interlock.cli.lens_documents import workspace_of
-    from interlock.engine.lens_checks import Environment
     from interlock.engine.contracts import history
+    from interlock.engine.lens_checks import Environment
 
     workspace, _ = workspace_of(Path(place))
     held = list(workspace.contracts.values())

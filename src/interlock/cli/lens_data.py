@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from interlock.cli.lens_documents import all_lenses, found_lens, workspace_of
-from interlock.cli.output import output_option, show
+from interlock.cli.output import Exit, finish, output_option, show
 
 if TYPE_CHECKING:
+    from interlock.domain.lenses.audit import Audit, Settled
+    from interlock.domain.schemas.contract import Contract
     from interlock.engine.lens_data import Asked, Progress, RunResult
-
-_RATE_S = 0.25
-
 
 @click.command("run")
 @click.argument("lens", metavar="LENS")
@@ -57,11 +56,11 @@ def run(obj: dict[str, Any], /, lens: str, source: str, target: Path, output: st
     show(output, _document(result, asked, work.engine), lambda: _say(result, target, said["rejects"]))
 
 
-def _asked(root: Path, given: str, from_version: str, to_version: str) -> Asked:
+def _asked(root: Path, given: str, from_version: str, to_version: str, with_drafts: bool = False) -> Asked:
     from interlock.engine.lens_data import asked
 
     workspace, _ = workspace_of(root)
-    lenses = list(workspace.lenses)
+    lenses = all_lenses(workspace) if with_drafts else list(workspace.lenses)
     if Path(given).is_file():
         found = found_lens(root, given)
         lenses, given = [found.lens], found.title
@@ -114,3 +113,109 @@ def _say(result: RunResult, target: Path, rejects: Path | None) -> None:
         click.echo(f"{result.rejected:,} rows were rejected and are in {rejects}")
     for name, rows in sorted(result.left_out.items()):
         click.echo(f"`{name}`, which {rows:,} rows have, is no field of the target and was left out")
+
+
+@click.command("audit")
+@click.argument("lens", metavar="LENS")
+@click.option("--on", "data", required=True, metavar="DATA", help="A file, or a table with --database.")
+@click.option("--version", default="", metavar="V", help="The version that DATA is in (the first one of LENS).")
+@click.option("--share", default="100%", metavar="PERCENT", help="Look at about so many of the rows.")
+@click.option("--database", default="", metavar="URL", help="Where DATA is a table: duckdb://, postgresql://, ...")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "duckdb", "records"]),
+    default="auto",
+    help="The database, or DuckDB for files, where it can do all of the lens exactly, else record by record (auto).",
+)
+@output_option
+@click.pass_obj
+def audit(obj: dict[str, Any], lens: str, data: str, output: str, **said: str) -> None:
+    """Count what does not survive the way to the other version and back, on real rows.
+
+    LENS is CONTRACT@1..2 or a file, drafts too. For each field: in how many rows it comes back unchanged, changed or
+    rejected; and what the other version makes up. With --version of the newer version, this is what a rollback after
+    the cut-over would cost. Values of personal fields are not shown.
+
+    Exit code 0: every row comes back whole; 3: some do not.
+    """
+    from interlock.adapters.schemas.lens_audit import audited
+    from interlock.domain.lenses.audit import Audit, settled, trip
+    from interlock.domain.lenses.lens import Lens
+    from interlock.domain.lenses.loss import loss
+
+    asked = _asked(obj["workspace"], lens, "", "", with_drafts=True)
+    source, target = asked.source, asked.target
+    joined = Lens(source.name, source.version, target.version, asked.program)
+    asked_trip = trip(joined, source, target, _one_of(said["version"] or source.version, source, target))
+    share = _share(said["share"])
+    found = audited(asked_trip, data, said["database"], share, said["engine"])  # type: ignore[arg-type]
+    made = Audit(
+        source.name,
+        asked_trip.source.version,
+        asked_trip.target.version,
+        asked_trip.direction,
+        asked_trip.lens,
+        found.identity,
+        found.engine,
+        share,
+        found.counts,
+    )
+    verdicts = settled(loss(joined, source, target), made)
+    if found.why and output != "json":
+        click.echo(f"the rows are translated one by one: {found.why}", err=True)
+    show(output, _audit_document(made, verdicts), lambda: _tell_audit(made, verdicts, data))
+    if not made.is_lossless:
+        finish(Exit.NO)
+
+
+def _one_of(version: str, source: Contract, target: Contract) -> str:
+    if version not in (source.version, target.version):
+        says = f"{version!r} is neither {source.version} nor {target.version}"
+        raise click.BadParameter(says, param_hint="--version")
+    return version
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        share = 0
+    if not 0 < share <= 1:
+        raise click.BadParameter(f"{text!r} is no share such as 10% or 0.1", param_hint="--share")
+    return share
+
+
+def _audit_document(made: Audit, verdicts: tuple[Settled, ...]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from interlock.kernel.digest import plain
+
+    document: dict[str, Any] = plain(made)
+    told = [{**asdict(one), "result": one.result} for one in verdicts]
+    return {**document, "is_lossless": made.is_lossless, "digest": made.digest, "settled": told}
+
+
+def _tell_audit(made: Audit, verdicts: tuple[Settled, ...], data: str) -> None:
+    counts = made.counts
+    about = f"about {made.share:.0%} of the rows: " if made.share < 1 else ""
+    way = f"{made.source} to {made.target} and back"
+    click.echo(f"{made.contract} {way}, {data}: {about}{counts.survived:,} of {counts.rows:,} rows come back whole")
+    width = max((len(one.field) for one in counts.fields), default=5)
+    click.echo(f"\n{'field':{width}}  {'unchanged':>13}  {'changed':>13}  {'rejected':>13}")
+    for one in counts.fields:
+        if one.version == made.source:
+            row = "  ".join(f"{n:13,}" for n in (one.unchanged, one.changed, one.rejected))
+            click.echo(f"{one.field:{width}}  {row}")
+        for shown in one.examples:
+            click.echo(f"{'':{width}}  {shown.was} came back as {shown.came}")
+    for one in counts.fields:
+        if one.version != made.source:
+            click.echo(f"`{one.field}` of version {one.version} is made up in {one.fabricated:,} rows")
+    for why in counts.rejected:
+        where = "on the way back" if why.way == "back" else f"on the way to {made.target}"
+        says = f"`{why.field}` {why.reason}" if why.field else why.reason
+        click.echo(f"{why.rows:,} rows are rejected {where}: {says}")
+    click.echo()
+    for line in verdicts:
+        click.echo(f"{line.result:>24}  {line.effect:10}  {line.says}")
+    click.echo(f"\n{made.digest}")

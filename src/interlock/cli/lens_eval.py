@@ -28,10 +28,17 @@ _TYPED = re.compile(
     "--record", type=click.Path(path_type=Path, dir_okay=False), help="A file whose first record gives the fields."
 )
 @click.option("--contract", default="", metavar="A", help="NAME@VERSION or a file: gives the fields their types.")
+@click.option("--sql", "shown", multiple=True, type=click.Choice(_ENGINES), help="Print the SQL of that engine.")
 @output_option
 @click.pass_obj
 def eval_(
-    obj: dict[str, Any], expression: str, given: str, record: Path | None, contract: str, output: str
+    obj: dict[str, Any],
+    expression: str,
+    given: str,
+    record: Path | None,
+    contract: str,
+    shown: tuple[str, ...],
+    output: str,
 ) -> None:
     """Read an expression of lenses, type it, and compute it for the fields given.
 
@@ -70,8 +77,11 @@ def eval_(
             click.echo(f"  reads   {name} {of}")
         if is_computed:
             click.echo(f"  value   {json.dumps(document['value'], ensure_ascii=False)}")
+        able = [engine for engine, told in document["sql"].items() if told.startswith("SELECT")]
+        click.echo(f"  runs on {', '.join(able) or 'no engine of tables'}")
         for engine, told in document["sql"].items():
-            click.echo(f"  {engine:<9}{told}")
+            if engine not in able or engine in shown:
+                click.echo(f"  {engine}: {told}")
 
     show(output, document, text)
 
@@ -168,7 +178,7 @@ def _type(written: str) -> ExprType:
 def _sql(expr: Expr, known: Mapping[str, Column], engine: Any) -> str:
     """The query that computes it over a table `t`, or what the engine cannot."""
     from interlock.adapters.schemas.compute import EngineRefuses, with_columns
-    from interlock.domain.lenses.expressions.nodes import Bool, Date, Decimal, Float, Int, String
+    from interlock.domain.schemas.field import Bool, Date, Decimal, Float, Int, String
 
     try:
         import ibis

@@ -63,7 +63,7 @@ def _as_record(row: Mapping[str, Any], fields: tuple[Field, ...], is_text: bool)
 
 def _typed(value: Any, kind: Kind | None) -> Any:
     """A text of a CSV file as its field has it; as it stands where it is no such value."""
-    if value is None or kind not in _READERS:
+    if value is None or kind is None or kind not in _READERS:
         return value
     try:
         return _READERS[kind](value)

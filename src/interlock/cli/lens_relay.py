@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from interlock.cli.api import Api, part
 from interlock.cli.output import Exit, finish, output_option
+from interlock.kernel.errors import InterlockError
 
 if TYPE_CHECKING:
     from interlock.domain.changes.workspace import Workspace
     from interlock.domain.lenses.relaying import Routing, Share
     from interlock.engine.relay import Event
 
+FOLLOW_S = 1.0
 _COLORS = {"waiting": "yellow", "dead": "red", "notice": "yellow", "back": "green"}
 
 
@@ -41,6 +46,7 @@ _COLORS = {"waiting": "yellow", "dead": "red", "notice": "yellow", "back": "gree
 @click.option("--share", default="", metavar="PERCENT", help="Of the keys that get TO; the others get --rest.")
 @click.option("--salt", default="", help="Of the buckets of --share (the relay's name).")
 @click.option("--rest", default="", metavar="VERSION", help="What keys outside of the share get (FROM).")
+@click.option("--follow", is_flag=True, help="Instead: the share, pins and default of the running rollout.")
 @click.option("--body-limit", default=1_048_576, type=click.IntRange(1), help="Bytes of a body (1 MiB).")
 @click.option("--metrics", default="", metavar="HOST:PORT", help="Serve Prometheus metrics there.")
 @click.option("--once", is_flag=True, help="End when nothing waits.")
@@ -63,13 +69,18 @@ def relay(
     workspace = _workspace(obj["workspace"])
     routing, name = _routing(lens, workspace, said)
     stop = threading.Event()
+    tell = partial(_tell, output=output)
+    routings = _followed(obj, routing, said, stop, tell) if said["follow"] else lambda: routing
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     metrics = address(said["metrics"]) if said["metrics"] else None
     settings = RelaySettings(said["key"], said["start"], said["body_limit"], metrics)
     urls = (source, target, said["dead"])
-    with open_relay(workspace, routing, name, urls, settings, lambda event: _tell(event, output)) as opened:
-        counts = opened.run(stop, is_once=once)
+    try:
+        with open_relay(workspace, routing.contract, routings, name, urls, settings, tell) as opened:
+            counts = opened.run(stop, is_once=once)
+    finally:
+        stop.set()
     if once and counts.dead:
         finish(Exit.NO)
 
@@ -103,6 +114,49 @@ def _routing(lens: str, workspace: Workspace, said: dict[str, Any]) -> tuple[Rou
     for wanted in {source, target, default, *pins.values()}:
         version(list(workspace.contracts.values()), contract, wanted)
     return Routing(contract, source, default, pins, share), _named(name)
+
+
+def _followed(
+    obj: dict[str, Any], given: Routing, said: dict[str, Any], stop: threading.Event, tell: Callable[[Event], None]
+) -> Callable[[], Routing]:
+    """The routing that the control plane says, asked for again and again beside the relay. While it is silent, what
+    it said last holds.
+    """
+    from interlock.adapters.clock import SystemClock
+    from interlock.engine.relay import Event
+
+    if said["share"] or said["pins"] or said["rest"]:
+        raise click.UsageError("--follow takes share, pins and default from the rollout; leave out your own")
+    now = [_asked(obj, given)]
+
+    def keep_asking() -> None:
+        is_silent = False
+        while not stop.wait(FOLLOW_S):
+            try:
+                routing, because = _asked(obj, given)
+            except InterlockError as fault:
+                if not is_silent:
+                    tell(Event("notice", f"{fault}; what it said last holds", SystemClock().now()))
+                is_silent = True
+                continue
+            is_silent = False
+            if because != now[0][1]:
+                tell(Event("routing", because, SystemClock().now()))
+            now[0] = (routing, because)
+
+    tell(Event("routing", now[0][1], SystemClock().now()))
+    threading.Thread(target=keep_asking, name="follow", daemon=True).start()
+    return lambda: now[0][0]
+
+
+def _asked(obj: dict[str, Any], given: Routing) -> tuple[Routing, str]:
+    """What the control plane says, and because of what."""
+    from interlock.domain.lenses.relaying import Routing
+    from interlock.engine.codec import load
+    from interlock.engine.schema_share import SchemaShare
+
+    said = load(SchemaShare, Api(**obj).get(f"/schema-share/{part(given.contract)}"))
+    return Routing(given.contract, given.source, said.default, dict(said.pins), said.share), said.because
 
 
 def _named(name: str) -> str:

@@ -54,12 +54,12 @@ def suggest(
 
     if bool(on_older) != bool(on_newer):
         raise click.UsageError("data of both versions is compared: give --on and --on-new")
-    older, newer = _apart(opened(obj["workspace"], a).contract, opened(obj["workspace"], b).contract)
+    older, newer = apart(opened(obj["workspace"], a).contract, opened(obj["workspace"], b).contract)
     data = _data(on_older, on_newer, database, rows) if on_older else None
     entries = drafted(older, newer, data)
     notes = (f"Drafted from {a} and {b}{' and their data' if data else ''}: confirm each guess.",)
     text = written(newer.name, older.version, newer.version, entries, notes)
-    open_ = _open(text, str(target or "draft"), older, newer)
+    open_ = left_open(text, str(target or "draft"), older, newer)
     if target:
         write_once(target, text)
     told = sorted(guesses(entries), key=lambda one: -one[1].confidence)
@@ -84,7 +84,7 @@ def _print(text: str, findings: list[Finding], target: Path | None) -> None:
     click.echo(f"wrote {target}" if target else text, nl=bool(target))
 
 
-def _apart(older: Contract, newer: Contract) -> tuple[Contract, Contract]:
+def apart(older: Contract, newer: Contract) -> tuple[Contract, Contract]:
     """With versions that differ, as files that state none need; both under the newer one's name."""
     if older.version == newer.version:
         if not newer.version.isdecimal():
@@ -105,7 +105,7 @@ def _data(older: str, newer: str, database: str, rows: int) -> Data:
         return Data(before, profiles(table, rows))
 
 
-def _open(text: str, source: str, older: Contract, newer: Contract) -> list[Finding]:
+def left_open(text: str, source: str, older: Contract, newer: Contract) -> list[Finding]:
     """What the draft leaves open: the same that `lens check` says of it."""
     from interlock.cli.lens_documents import lens_in
     from interlock.domain.lenses.check import fit, unconfirmed

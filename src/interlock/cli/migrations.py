@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -105,6 +105,11 @@ _SHARE = click.FloatRange(1, 100)
 
 @migration.command("run")
 @click.argument("change")
+@click.option(
+    "--until",
+    type=click.Choice(["switch"]),
+    help="Stay until the rollout promotes, and switch then; ends with 3 when it turns back.",
+)
 @click.option("--share", default=50.0, type=_SHARE, help="Percent of the time that batches may take (50).")
 @click.option(
     "--batch-s", default=0.2, type=click.FloatRange(0.001, 60), help="How long a batch should take (0.2)."
@@ -113,7 +118,13 @@ _SHARE = click.FloatRange(1, 100)
 @output_option
 @click.pass_obj
 def migration_run(
-    obj: dict[str, Any], change: str, share: float, batch_s: float, patience_s: float, output: str
+    obj: dict[str, Any],
+    change: str,
+    until: Literal["switch"] | None,
+    share: float,
+    batch_s: float,
+    patience_s: float,
+    output: str,
 ) -> None:
     """Do what may be done now for the tables of CHANGE; stopped anywhere, the next run goes on from there.
 
@@ -121,7 +132,7 @@ def migration_run(
     check does not hold, or it must not be done now.
     """
     with _runner(obj, output, patience_s, share / 100, batch_s) as runner:
-        reached = runner.run(change)
+        reached = runner.follow(change, until) if until else runner.run(change)
     _conclude(output, reached)
 
 
@@ -153,27 +164,18 @@ def _undone(view: dict[str, Any]) -> Iterator[str]:
 
 @migration.command("contract")
 @click.argument("change")
-@click.option(
-    "--step",
-    default="contract",
-    type=click.Choice(["stop-old-writes", "contract"]),
-    help="How far: only stop writing the old shape, or remove it (the default).",
-)
+@click.option("--step", default="contract", help="How far: stop-old-writes, archive, contract (usual), expire.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output_option
 @click.pass_obj
 def migration_contract(obj: dict[str, Any], change: str, step: str, yes: bool, output: str) -> None:
     """Remove what only the old release needed, once CHANGE is promoted. From here on there is no way back."""
-    from typing import cast
-
-    from interlock.domain.migrations.migration import StepKind
-
     if not yes:
         for table in _view(Api(**obj), change)["tables"]:
             click.echo(f"{table['place']}: {table['says']}\n  {table['no_return']}", err=True)
         click.confirm(f"Go on to {step}?", abort=True, err=True)
     with _runner(obj, output) as runner:
-        reached = runner.run(change, cast(StepKind, step), is_ordered=True)
+        reached = runner.run(change, step, is_ordered=True)
     _conclude(output, reached)
 
 

@@ -85,8 +85,8 @@ def validate(obj: dict[str, Any], junit: Path | None, markdown: Path | None, mod
     Contract versions that a lens translates go together. Exit code 0: all holds; 2: the workspace is not valid;
     3: contracts or plans do not hold.
     """
-    from interlock.adapters.databases.render import MigrationWriter
     from interlock.adapters.reports.verified import as_junit, as_markdown
+    from interlock.adapters.schemas.table_moves import MigrationWriter
     from interlock.adapters.workspace.loader import WorkspaceFiles
     from interlock.domain.schemas.modes import Mode
     from interlock.engine.verify import cases

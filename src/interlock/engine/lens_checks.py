@@ -91,7 +91,7 @@ Rows = Iterable[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A workspace under the name of its directory. rows: records of older versions, by contract, if there are any."""
+    """A workspace by the name of its directory. rows: records of older versions by contract, if there are any."""
 
     name: str
     workspace: Workspace

@@ -45,6 +45,7 @@ from interlock.kernel.errors import InterlockError, Refused, Unavailable
 from interlock.kernel.ident import did_you_mean
 
 Kind = Literal["begin", "execute", "copy", "end", "rest", "trouble"]
+POLL_S = 1.0
 SHOWN = 1_000
 """So many rows that break a check are counted, no more."""
 
@@ -110,19 +111,34 @@ class Runner:
     patience_s: float = 600.0
     timer: Callable[[], float] = time.monotonic
 
-    def run(self, change: str, upto: StepKind | None = None, *, is_ordered: bool = False) -> tuple[Reached, ...]:
-        """Do all steps up to `upto` (without it: as far as may be now) of every table of the change; stop at the
-        first table that does not get there.
+    def run(self, change: str, upto: str | None = None, *, is_ordered: bool = False) -> tuple[Reached, ...]:
+        """Do all steps up to the one called `upto` (without it: as far as may be now) of every table of the change;
+        stop at the first table that does not get there.
         """
         named, allowance = self.office.standing(change)
-        plan, kind = self.plan(named), upto or allowance.forward
+        plan, kind = self.plan(named), allowance.forward
         found: list[Reached] = []
         for migration in plan.migrations:
-            goal = reach(migration, kind) if kind else 0
+            goal = _after(migration, upto) if upto else reach(migration, kind) if kind else 0
             found.append(_Way(self, plan, migration, goal, is_forward=True, is_ordered=is_ordered).go())
             if not found[-1].is_there:
                 break
         return tuple(found)
+
+    def follow(self, change: str, upto: StepKind) -> tuple[Reached, ...]:
+        """Do what may be done now, then wait until everything up to `upto` may be, and do that. When the rollout
+        ends without allowing it, what was reached is not where it was to go.
+        """
+        reached = self.run(change)
+        while all(one.is_there for one in reached):
+            _, allowance = self.office.standing(change)
+            if allowance.may_do(upto, is_ordered=False):
+                return self.run(change, upto)
+            if allowance.is_over:
+                because = f"{upto} is not done: {allowance.because}"
+                return tuple(replace(one, is_there=False, because=because) for one in reached)
+            self.rest(POLL_S)
+        return reached
 
     def undo(self, change: str, to: str | None = None) -> tuple[Reached, ...]:
         """Take back every step of every table, the last first; with `to`, all that came after the step (or kind of
@@ -207,6 +223,8 @@ class _Way:
     def _go(self, database: TableDatabase) -> Reached:
         self._take(database.claim(self.migration.table, self.runner.name))
         if (there := self._beyond()) is not None:
+            if there.is_there:
+                self._tell(there.position.step, "stands", there.because)
             return there
         self._resume()
         while True:
@@ -273,7 +291,7 @@ class _Way:
     def _begin(self, database: TableDatabase, action: Begin) -> None:
         batch = self.migration.steps[action.step].batch
         with database.transaction() as tx:
-            position = begun(self.kept.position, action, self.runner.clock.now())
+            position = begun(self.migration, self.kept.position, action, self.runner.clock.now())
             if batch is not None and action.does == "doing":
                 position = replace(position, copied=Copied(total=tx.count(batch.count_sql)))
             kept = self._keep(tx, position)
@@ -359,10 +377,11 @@ def _counted(rows: int) -> str:
 
 
 def _after(migration: Migration, name: str | None) -> int:
-    """How many steps stay done when everything after the one called `name` is taken back."""
+    """How many steps are done when the one called `name` is the last, or the last one of the kind `name`."""
     if name is None:
         return 0
-    found = [number for number, one in enumerate(migration.steps, start=1) if name in (one.name, one.kind)]
+    named = [number for number, one in enumerate(migration.steps, start=1) if one.name == name]
+    found = named or [number for number, one in enumerate(migration.steps, start=1) if one.kind == name]
     if not found:
         names = dict.fromkeys(word for one in migration.steps for word in (one.name, one.kind))
         raise MigrationMissing(f"{migration.table} has no step {name!r}", remedy=did_you_mean(name, names))
@@ -373,5 +392,5 @@ def _unfinished(migration: Migration, kept: Kept, whose: str = "") -> MigrationU
     return MigrationUnfinished(
         f"{migration.table} is in the middle of another migration{whose} "
         f"(plan {short(kept.plan)}, {kept.position.step} of {kept.steps} steps done)",
-        remedy="Complete that one, or take it back with `interlock migration undo` of its change.",
+        remedy="Complete that one (`interlock migration contract --step expire` of its change), or undo it.",
     )

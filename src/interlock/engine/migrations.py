@@ -15,7 +15,7 @@ from interlock.domain.migrations.advance import standing
 from interlock.domain.migrations.migration import Migration, MigrationStep
 from interlock.domain.migrations.position import Kept
 from interlock.domain.rollout.plan import Plan
-from interlock.domain.rollout.tables import BY_ORDER, Allowed, TableSeen, allowed, place
+from interlock.domain.rollout.tables import BY_ORDER, Allowed, TableSeen, TableState, allowed, place
 from interlock.engine import records
 from interlock.engine.context import Context
 from interlock.engine.ports import Transaction
@@ -43,13 +43,14 @@ class NotSteward(Refused):
     code = "migration.not_steward"
 
 
-What = Literal["doing", "undoing", "done", "undone", "held"]
+What = Literal["doing", "undoing", "done", "undone", "held", "stands"]
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a runner is about to do (`doing`, `undoing`: Refused when it must not), or has done or found. plan: the
-    digest of the plan whose SQL it executes. place: `database.table`. is_ordered: a person ordered just this.
+    """What a runner is about to do (`doing`, `undoing`: Refused when it must not), or has done or found (`stands`:
+    so many steps are done). plan: the digest of the plan whose SQL it executes. place: `database.table`.
+    is_ordered: a person ordered just this.
     """
 
     plan: str
@@ -73,8 +74,9 @@ class Standing:
 def stand(tx: Transaction, change: str) -> Standing:
     """The plan of the newest rollout, while that is under way or once it was promoted; else the newest plan."""
     rollouts = records.read_rollouts(tx, change)
-    rollout = rollouts[-1] if rollouts and _counts(rollouts[-1]) else None
-    plan = records.read_plan(tx, rollout.plan) if rollout else records.newest_plan(tx, change)
+    rollout = rollouts[-1] if rollouts else None
+    is_its_plan = rollout is not None and (rollout.is_live or rollout.position.outcome == "promoted")
+    plan = records.read_plan(tx, rollout.plan) if rollout and is_its_plan else records.newest_plan(tx, change)
     if plan is None:
         raise Missing(f"there is no plan of {change!r}", remedy=f"Make one with `interlock plan {change}`.")
     if not plan.migrations:
@@ -84,12 +86,9 @@ def stand(tx: Transaction, change: str) -> Standing:
         )
     lacks = missing(plan.requirements, records.read_approvals(tx, change), plan.digest)
     is_served = _is_served(tx, plan)
-    found = allowed(plan, rollout.position if rollout else None, is_served)
-    return Standing(plan, lacks, found, rollout.id if rollout else None)
-
-
-def _counts(rollout: records.Rollout) -> bool:
-    return rollout.is_live or rollout.position.outcome == "promoted"
+    ours = rollout if rollout and rollout.plan == plan.digest else None
+    found = allowed(plan, ours.position if ours else None, is_served)
+    return Standing(plan, lacks, found, ours.id if ours else None)
 
 
 def _is_served(tx: Transaction, plan: Plan) -> bool:
@@ -205,11 +204,16 @@ def tell(context: Context, change: str, told: Told, person: str) -> None:
         found = stand(tx, change)
         plan = records.read_plan(tx, told.plan)
         migration = next((one for one in plan.migrations if place(one) == told.place), None)
-        if migration is None or not 0 <= told.step < len(migration.steps) or plan.change != change:
+        known_steps = 0 if migration is None else len(migration.steps) + (told.what == "stands")
+        if migration is None or not 0 <= told.step < known_steps or plan.change != change:
             known = [place(one) for one in plan.migrations]
             raise MigrationMissing(
                 f"plan {short(told.plan)} has no such step of {told.place}", remedy=did_you_mean(told.place, known)
             )
+        if told.what in ("done", "undone", "stands"):
+            _keep_state(tx, migration, told.step + (told.what == "done"))
+        if told.what == "stands":
+            return
         step = migration.steps[told.step]
         if told.what in ("doing", "undoing"):
             _demand_approval(tx, change, plan)
@@ -224,6 +228,17 @@ def tell(context: Context, change: str, told: Told, person: str) -> None:
         subject, because = f"table:{told.place}", told.because or step.says
         tx.append(Event(now, person, f"migration.{told.what}", subject, because, facts))
     context.wake.set()
+
+
+def _keep_state(tx: Transaction, migration: Migration, done: int) -> None:
+    """Where the table is now, for plans that come later. A migration that was completed leaves its views."""
+    steps = len(migration.steps)
+    before = records.read_tables(tx).get(place(migration))
+    views = migration.newer if done == steps else before.views if before else ""
+    last = migration.steps[done - 1].kind if done else None
+    records.write_table(
+        tx, place(migration), TableState(migration.older, migration.newer, done, steps, last, views)
+    )
 
 
 def _demand_approval(tx: Transaction, change: str, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from interlock.domain.audit.event import Event
@@ -15,7 +16,7 @@ from interlock.domain.checks.record import as_record, result_from
 from interlock.domain.releases.release import Release
 from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.rollout.plan import Plan, changed_parts
-from interlock.domain.rollout.tables import table_moves
+from interlock.domain.rollout.tables import TableState, table_moves
 from interlock.engine import contents, losses, records
 from interlock.engine.context import Context
 from interlock.engine.ports import Transaction
@@ -67,15 +68,29 @@ def plan_change(context: Context, name: str) -> Planned:
     """Compile the change as it is declared now, keep the plan under its digest, and say where approval stands."""
     workspace, findings = load_valid(context)
     change = find_change(workspace, name)
+    _render_ahead(context, workspace, change)
     with context.store.transaction() as tx:
         return _planned(tx, context, workspace, change, findings)
 
 
+def _render_ahead(context: Context, workspace: Workspace, change: Change) -> None:
+    """Have the SQL of tables written before the transaction in which it is asked for, for writers queue there."""
+    with context.store.transaction(read_only=True) as tx:
+        current, states = records.read_current(tx), records.read_tables(tx)
+    if current is not None:
+        for move in table_moves(workspace, change, current, states)[0]:
+            context.renderer.render(move)
+
+
 def compiled(
-    renderer: MigrationRenderer, workspace: Workspace, change: Change, current: Release
+    renderer: MigrationRenderer,
+    workspace: Workspace,
+    change: Change,
+    current: Release,
+    states: Mapping[str, TableState] | None = None,
 ) -> tuple[Plan, list[Finding]]:
-    """The plan with the migrations of every table that moves, and what is wrong with either."""
-    moves, findings = table_moves(workspace, change, current)
+    """The plan with the migrations of every table that moves, and what is wrong with either. states: of tables."""
+    moves, findings = table_moves(workspace, change, current, states)
     rendered = [renderer.render(move) for move in moves]
     migrations = tuple(migration for migration, _ in rendered if migration)
     plan, found = compile_plan(workspace, change, current, migrations)
@@ -88,7 +103,7 @@ def _planned(
     current = records.read_current(tx)
     if current is None:
         raise Missing("no release serves yet", remedy="Start the control plane once with `interlock up`.")
-    plan, found = compiled(context.renderer, workspace, change, current)
+    plan, found = compiled(context.renderer, workspace, change, current, records.read_tables(tx))
     before = records.newest_plan(tx, change.name)
     records.keep_plan(tx, plan)
     contents.keep(context, tx, workspace, plan)

@@ -8,6 +8,7 @@ from interlock.domain.changes.approval import Approval
 from interlock.domain.releases.release import Release
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import Position
+from interlock.domain.rollout.tables import TableState
 from interlock.engine.codec import dump, load
 from interlock.engine.ports import Transaction
 from interlock.kernel.errors import Missing
@@ -97,6 +98,15 @@ def read_approvals(tx: Transaction, change: str) -> list[Approval]:
     """All approvals of a change, of earlier plans too, oldest first."""
     found = [load(Approval, d.body) for d in tx.scan("approval", f"{change}/")]
     return sorted(found, key=lambda a: a.at)
+
+
+def read_tables(tx: Transaction) -> dict[str, TableState]:
+    """What runners told last of each table, by `database.table`."""
+    return {d.key: load(TableState, d.body) for d in tx.scan("table")}
+
+
+def write_table(tx: Transaction, place: str, state: TableState) -> None:
+    tx.write("table", place, dump(state))
 
 
 def read_rollout(tx: Transaction, rollout_id: str) -> Rollout:

@@ -203,13 +203,15 @@ Translators = Callable[[Course], Translate]
 
 
 class Relay:
-    """Runs until told to stop, or until it has caught up. `counts` may be read from another thread."""
+    """Runs until told to stop, or until it has caught up. `counts` may be read from another thread. routings: how
+    messages are routed now, asked for each batch.
+    """
 
     def __init__(
         self,
         source: Source,
         target: Target,
-        routing: Routing,
+        routings: Callable[[], Routing],
         translators: Translators,
         clock: Clock,
         tell: Callable[[Event], None],
@@ -217,11 +219,14 @@ class Relay:
     ) -> None:
         self.counts = Counts()
         self._source, self._target = source, target
-        self._routing, self._translators, self._body_limit = routing, translators, body_limit
+        self._routings, self._translators, self._body_limit = routings, translators, body_limit
+        self._routing = routings()
         self._clock, self._tell = clock, tell
         self._made: dict[Course, Translate | Unfit] = {}
         self._known: dict[str, frozenset[str]] = {}
         self._marks: dict[str, dict[str, int]] = {}
+        self._away_since: Instant | None = None
+        self._wait_s = FIRST_WAIT_S
         self._told_at: Instant | None = None
         self._told: tuple[int, ...] = ()
 
@@ -231,21 +236,13 @@ class Relay:
         """
         for version in {self._routing.default, *self._routing.pins.values(), *self._shared()}:
             self._translator(Course(self._routing.source, version))
-        away_since: Instant | None = None
-        wait_s = FIRST_WAIT_S
         while not stop.is_set():
             try:
                 self._open()
-                if away_since:
-                    self._say("back", f"back after {self._age(away_since):.1f} s", seconds=self._age(away_since))
-                away_since, wait_s, self.counts.is_away = None, FIRST_WAIT_S, False
-                self._say("opened", f"{self._source.name} -> {self._target.name}")
                 self._until(stop, is_once)
                 break
             except BusAway as away:
-                away_since = away_since or self._clock.now()
-                self._wait(away, away_since, wait_s, stop)
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+                self._wait(away, stop)
             finally:
                 self._close()
         self._say("stopped", "asked to stop" if stop.is_set() else "caught up", **self._numbers())
@@ -258,17 +255,26 @@ class Relay:
         self._known.clear()
         self._target.open()
         self._source.open()
+        self._say("opened", f"{self._source.name} -> {self._target.name}")
 
     def _close(self) -> None:
         self._source.close()
         self._target.close()
 
-    def _wait(self, away: BusAway, since: Instant, wait_s: float, stop: Stop) -> None:
+    def _wait(self, away: BusAway, stop: Stop) -> None:
         self.counts.waits += 1
         self.counts.is_away = True
-        says = f"{away.message}; asked again in {wait_s:g} s, waiting for {self._age(since):.1f} s"
-        self._say("waiting", says, since=since, retry_s=wait_s)
-        stop.wait(wait_s)
+        self._away_since = self._away_since or self._clock.now()
+        says = f"{away.message}; asked again in {self._wait_s:g} s, waiting for {self._age(self._away_since):.1f} s"
+        self._say("waiting", says, since=self._away_since, retry_s=self._wait_s)
+        stop.wait(self._wait_s)
+        self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+
+    def _works(self) -> None:
+        """Messages could be taken and put. That a broker lets itself be opened is not enough to say so."""
+        if self._away_since:
+            self._say("back", f"after {self._age(self._away_since):.1f} s", seconds=self._age(self._away_since))
+        self._away_since, self._wait_s, self.counts.is_away = None, FIRST_WAIT_S, False
 
     def _until(self, stop: Stop, is_once: bool) -> None:
         while not stop.is_set():
@@ -278,6 +284,7 @@ class Relay:
             self._resume(taken.resumed)
             if taken.messages:
                 self._handle(taken.messages)
+            self._works()
             self._measure(taken)
             if is_once and not taken.messages and taken.behind == 0:
                 return
@@ -292,6 +299,7 @@ class Relay:
             self._known[lane] = self._target.since(lane, marks)
 
     def _handle(self, messages: Sequence[Arrived]) -> None:
+        self._routing = self._routings()
         fresh = [one for one in messages if one.position not in self._known.get(one.lane, ())]
         self.counts.repeated += len(messages) - len(fresh)
         outgoing = [self._outgoing(one) for one in fresh]
@@ -321,7 +329,7 @@ class Relay:
         for one, where in placed:
             marks = self._marks[one.arrived.lane]
             marks[where.place] = max(where.offset, marks.get(where.place, where.offset))
-        ends = {one.lane: one.offset for one, _ in ((p[0].arrived, 0) for p in placed)}
+        ends = {one.lane: one.offset for one in messages}
         self._source.commit({lane: (offset, self._marks[lane]) for lane, offset in ends.items()})
         for one, where in placed:
             self._count(one, where)

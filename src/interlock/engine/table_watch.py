@@ -49,9 +49,13 @@ class TableWatch:
                 found[place(one)] = TableSeen(one, answer.kept.get(one.table), fault)
         return found
 
+    def threads(self) -> list[threading.Thread]:
+        """What asks now."""
+        return list(self._asking.values())
+
     def close(self) -> None:
         """Wait for questions under way, which have a time limit, and close the connections."""
-        for thread in self._asking.values():
+        for thread in self.threads():
             thread.join()
         for name in list(self._open):
             self._open.pop(name).close()

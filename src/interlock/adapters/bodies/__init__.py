@@ -7,7 +7,8 @@ There are two ways, and a body that the first is not sure of takes the second fr
 - `strict`: the standard library reads everything, numbers keep their digits, and the reference translates.
 
 Where the content is closed and every field required, both take the fields in the order of the contract (objects of
-JSON are unordered, RFC 8259 section 4), so that it does not show which way was taken. Other records keep their order.
+JSON are unordered, RFC 8259 section 4), so that it does not show which way was taken. Other records keep their
+order.
 
 Against the Lua of the proxy: the same bodies are accepted, but that bodies which are no UTF-8 are refused here; the
 same JSON values come out; numbers that no op touches have the same digits. Keys may have another order, as said;

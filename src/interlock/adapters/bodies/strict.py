@@ -6,7 +6,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from interlock.domain.lenses.apply import MAX_DEPTH, Record, Rejected, compile_program
+import msgspec
+
+from interlock.domain.lenses.apply import MAX_DEPTH, Record, Rejected
+from interlock.domain.lenses.generate import translator
 from interlock.domain.lenses.ops import Program
 from interlock.domain.schemas.field import Field
 
@@ -67,23 +70,23 @@ class _Int(int):
     text: str
 
 
-def strict_translator(program: Program, fields: Sequence[Field], is_open: bool) -> Callable[[bytes], bytes]:
-    """The program on bodies by way of the reference; `typed` says what for."""
-    run = ordered(compile_program(program), () if is_open else tuple(one.name for one in fields))
+def strict_translator(program: Program, fields: Sequence[Field], is_fixed: bool) -> Callable[[bytes], bytes]:
+    """The program on bodies. is_fixed: records are put in the order of the fields before."""
+    run = _ordered(translator(program, fields), tuple(one.name for one in fields) if is_fixed else ())
 
     def translate(body: bytes) -> bytes:
         match read(body):
             case dict() as record:
-                return _written(run(record)).encode()
+                return written(run(record))
             case [*records] if all(isinstance(one, dict) for one in records):
-                return _written([run(one) for one in records]).encode()
+                return written([run(one) for one in records])
             case _:
                 raise NoRecords
 
     return translate
 
 
-def ordered(run: Callable[[Mapping[str, Any]], Record], names: tuple[str, ...]) -> Callable[[Record], Record]:
+def _ordered(run: Callable[[Mapping[str, Any]], Record], names: tuple[str, ...]) -> Callable[[Record], Record]:
     """`run` on records whose fields were put in the order of `names`; others follow."""
 
     def translate(record: Record) -> Record:
@@ -104,7 +107,7 @@ def read(body: bytes) -> Any:
         raise TooDeep from None
     except ValueError:
         raise NotJson from None
-    if _depth(data) > MAX_DEPTH:
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
         raise TooDeep
     return data
 
@@ -116,17 +119,24 @@ def _unique(pairs: list[tuple[str, Any]]) -> Record:
     return record
 
 
-def _float(text: str) -> _Float:
+def _float(text: str) -> float:
+    """Python's own floats where they are written as they came: without an exponent, no digit too many."""
+    number = float(text)
+    return number if repr(number) == text and "e" not in text else _kept(text)
+
+
+def _kept(text: str) -> _Float:
     number = _Float(text)
     number.text = text
     return number
 
 
-def _int(text: str) -> int | _Float:
+def _int(text: str) -> int | float:
     """Python's own integers where they are written as they came."""
-    if len(text) > 300:
-        return _float(text)
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:  # more digits than Python reads, so beyond all doubles
+        return _kept(text)
     if text != "-0":
         return number
     zero = _Int(number)
@@ -151,13 +161,28 @@ def _depth(value: Any) -> int:
             return 0
 
 
-def _written(value: Any) -> str:
-    match value:
+def written(data: Any) -> bytes:
+    """Compact JSON; what is not Unicode (half of a surrogate pair) is escaped, as it must have come."""
+    try:
+        return _encode(data)
+    except UnicodeEncodeError:
+        return _escaped(data).encode()
+
+
+def _verbatim(number: _Float | _Int) -> msgspec.Raw:
+    return msgspec.Raw(number.text.encode())
+
+
+_encode = msgspec.json.Encoder(enc_hook=_verbatim).encode
+
+
+def _escaped(data: Any) -> str:
+    match data:
         case dict():
-            return "{" + ",".join(f"{json.dumps(name)}:{_written(one)}" for name, one in value.items()) + "}"
+            return "{" + ",".join(f"{json.dumps(name)}:{_escaped(one)}" for name, one in data.items()) + "}"
         case list():
-            return "[" + ",".join(map(_written, value)) + "]"
+            return "[" + ",".join(map(_escaped, data)) + "]"
         case _Float() | _Int():
-            return value.text
+            return data.text
         case _:
-            return json.dumps(value, allow_nan=False)
+            return json.dumps(data, allow_nan=False)

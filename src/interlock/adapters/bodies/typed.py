@@ -1,14 +1,14 @@
 """JSON bodies read by msgspec just as far as a program looks at them: other fields keep their bytes.
 
 A closed contract whose fields are all required is read into an object of its own type; other records are read by
-their keys, and a list of keys gets its own function when it has come several times. Whatever is not certain goes the
-strict way:
+their keys, and a list of keys gets its own function when it has come several times. Whatever is not certain goes
+the strict way:
 
 - a field that is missing, null where it may not be, or of another type (msgspec says so);
 - bytes that are not UTF-8, in fields that are not decoded;
-- a key that comes twice, and in the first case fields that the contract does not know: msgspec skips them in silence.
-  Each key ends in a colon, so a body with as many colons as keys were read has neither. Where texts hold colons, only
-  those behind a quotation mark (or space) are counted: without a backslash no text can hold the former;
+- a key that comes twice, and in the first case fields that the contract does not know: msgspec skips them in
+  silence. Each key ends in a colon, so a body with as many colons as keys were read has neither. Where texts hold
+  colons, only those behind a quotation mark (or space) are counted: without a backslash no text holds the former;
 - brackets that could nest too deep, and a record that the program rejects.
 """
 
@@ -42,14 +42,17 @@ from interlock.domain.schemas.field import (
 Translate = Callable[[bytes], bytes]
 _encode = msgspec.json.Encoder().encode
 _read = msgspec.json.Decoder().decode
-_UNSURE = (Unexpected, msgspec.MsgspecError, UnicodeError, RecursionError)
+_COLON, _BRACKET, _BACKSLASH = b":[\\"  # as integers they are looked for several times as fast
 _COLONS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
 _PROVEN: Mapping[type, Proven] = {bool: "bool", int: "int", float: "float", str: "str"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """How the fields that are looked at are read: those that are not passed on by their type, others from their bytes."""
+    """How the fields that are looked at are read, null aside where it may be.
+
+    types: those that do not leave as they came, right away; opening: all of them, from their bytes.
+    """
 
     types: Mapping[str, Any]
     opening: Mapping[str, Callable[[Any], Any]]
@@ -70,21 +73,28 @@ def typed_translator(program: Program, fields: Sequence[Field], strict: Translat
         return None
     if run is None:
         return None
-    one, many = msgspec.json.Decoder(record).decode, msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type]
+    one = msgspec.json.Decoder(record).decode
+    many = msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type] # made at run time
     size = len(fields)
+
+    def several(body: bytes) -> bytes:
+        try:
+            records = many(body)
+            if _is_plain(body, size * len(records)):
+                return _encode([run(one) for one in records])
+        except Exception:
+            pass
+        return strict(body)
 
     def translate(body: bytes) -> bytes:
         try:
-            if body[:1] == b"{":
-                if (body.count(b":") == size or _is_plain(body, size)) and _is_safe(body):
-                    return _encode(run(one(body)))
-            else:
-                records = many(body)
-                if _is_plain(body, size * len(records)) and _is_safe(body):
-                    return _encode([run(one) for one in records])
-        except _UNSURE:
+            if (  # `_is_plain`, without a call where it is plain at first sight
+                (body.count(_COLON) <= size and _BRACKET not in body and body.isascii()) or _is_plain(body, size)
+            ):
+                return _encode(run(one(body)))
+        except Exception:
             pass
-        return strict(body)
+        return several(body) if body[:1] == b"[" else strict(body)
 
     return translate
 
@@ -99,13 +109,13 @@ def keyed_translator(program: Program, fields: Sequence[Field], strict: Translat
         try:
             if body[:1] == b"{":
                 record = one(body)
-                if _has_keys(body, len(record)) and _is_safe(body):
+                if _is_plain(body, len(record)) or _is_sound(body):
                     return _encode(functions.translated(record))
             else:
                 records = many(body)
-                if _has_keys(body, sum(map(len, records))) and _is_safe(body):
+                if _is_plain(body, sum(map(len, records))) or _is_sound(body):
                     return _encode([functions.translated(record) for record in records])
-        except _UNSURE:
+        except Exception:
             pass
         return strict(body)
 
@@ -145,15 +155,20 @@ class _Functions:
         return self.made[keys]
 
 
-def _is_safe(body: bytes) -> bool:
-    """Whether the body is UTF-8, and surely not too deep. UnicodeDecodeError where it is not the former."""
-    is_shallow = b"[" not in body or body.count(b"[") + body.count(b"{") <= MAX_DEPTH
-    return is_shallow and (body.isascii() or bool(body.decode()))
-
-
 def _is_plain(body: bytes, size: int) -> bool:
-    """Whether there are surely no more than `size` keys in all objects of the body."""
-    return body.count(b":") <= size or (b"\\" not in body and _colons(body) <= size)
+    """Whether the body surely is UTF-8, has no more than `size` keys in all its objects, and is not too deep: all
+    keys are those of records then, so that only arrays nest. UnicodeDecodeError where it is no UTF-8.
+    """
+    return (
+        (body.count(_COLON) <= size or (_BACKSLASH not in body and _colons(body) <= size))
+        and (_BRACKET not in body or body.count(_BRACKET) < MAX_DEPTH - 2)
+        and (body.isascii() or bool(body.decode()))
+    )
+
+
+def _is_sound(body: bytes) -> bool:
+    """Whether no key of the body comes twice in its object, and nothing is too deep, found by reading all of it."""
+    return _BACKSLASH not in body and bool(body.decode()) and _colons(body) <= _keys(_read(body), 1)
 
 
 def _colons(body: bytes) -> int:
@@ -161,17 +176,14 @@ def _colons(body: bytes) -> int:
     return sum(map(body.count, _COLONS))
 
 
-def _has_keys(body: bytes, size: int) -> bool:
-    """Whether no key of the body, which has `size` of them in its records, comes twice in its object."""
-    return _is_plain(body, size) or (b"\\" not in body and _colons(body) <= _keys(_read(body)))
-
-
-def _keys(data: Any) -> int:
+def _keys(data: Any, depth: int) -> int:
+    if depth > MAX_DEPTH and isinstance(data, dict | list):
+        raise Unexpected
     match data:
         case dict():
-            return len(data) + sum(map(_keys, data.values()))
+            return len(data) + sum(_keys(one, depth + 1) for one in data.values())
         case list():
-            return sum(map(_keys, data))
+            return sum(_keys(one, depth + 1) for one in data)
         case _:
             return 0
 

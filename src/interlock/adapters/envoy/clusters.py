@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from interlock.adapters.envoy import lua
 from interlock.adapters.envoy.addresses import split_endpoint
 from interlock.adapters.envoy.hop.config import Sockets, ways
-from interlock.adapters.envoy.names import API, Json, cluster, shadow_cluster
+from interlock.adapters.envoy.names import API, OVERWRITE, Json, cluster, shadow_cluster
 from interlock.domain.releases.route_table import Backend, RouteTable
+from interlock.domain.traffic.baggage import HEADER
 
 SHADOW_LISTENER = "shadow"
 RELEASE_FILTER = "interlock.release"
@@ -70,7 +71,7 @@ def _shadow_cluster(service: str, release: str) -> Json:
             name, [{"envoy_internal_address": {"server_listener_name": SHADOW_LISTENER}}]
         ),
         "typed_extension_protocol_options": _upstream(
-            _lua_filter("interlock.copy", lua.shadow_filter(cluster(service, release)))
+            _marked_copy(cluster(service, release))
         ),
         "transport_socket": {
             "name": "envoy.transport_sockets.internal_upstream",
@@ -83,6 +84,23 @@ def _shadow_cluster(service: str, release: str) -> Json:
             },
         },
     }
+
+
+def _marked_copy(name: str) -> Json:
+    """Marks a copy as one, and names the cluster `name` that the shadow listener is to use. The release's own filter
+    brings its baggage in order.
+    """
+    kind = f"{API}extensions.filters.http.header_mutation.v3.HeaderMutation"
+    marks = [
+        _header(lua.SHADOW_HEADER, name, OVERWRITE),
+        _header(HEADER, f"{lua.COPY_MEMBER}=1", "APPEND_IF_EXISTS_OR_ADD"),
+    ]
+    mutations = {"request_mutations": [{"append": mark} for mark in marks]}
+    return {"name": "interlock.copy", "typed_config": {"@type": kind, "mutations": mutations}}
+
+
+def _header(name: str, value: str, action: str) -> Json:
+    return {"header": {"key": name, "value": value}, "append_action": action}
 
 
 _UNBROKEN = {

@@ -189,21 +189,33 @@ end
 
 local NEITHER = 'the body is neither an object nor an array of objects'
 
-local function translated_array(s, i, translate)
-  local parts = {}
+-- the whole body is read before anything of it is translated
+local function read_records(s, i)
+  local records = {}
   i = skip_space(s, i + 1)
-  if byte(s, i) == 93 then check_end(s, i + 1) return '[]' end
+  if byte(s, i) == 93 then check_end(s, i + 1) return records end
   while true do
-    if byte(s, i) ~= 123 then read_value(s, i, 2) refuse(NEITHER) end
-    local after, record = read_object(s, i, 2)
-    translate(record)
-    parts[#parts + 1] = write_record(record)
+    local after, record
+    if byte(s, i) == 123 then after, record = read_object(s, i, 2) else after = read_value(s, i, 2) end
+    records[#records + 1] = record or false
     i = skip_space(s, after)
     local c = byte(s, i)
-    if c == 93 then check_end(s, i + 1) return '[' .. concat(parts, ',') .. ']' end
+    if c == 93 then check_end(s, i + 1) return records end
     if c ~= 44 then unreadable('an array does not end') end
     i = skip_space(s, i + 1)
   end
+end
+
+local function translated_array(s, i, translate)
+  local records = read_records(s, i)
+  for _, record in ipairs(records) do
+    if not record then refuse(NEITHER) end
+  end
+  for j, record in ipairs(records) do
+    translate(record)
+    records[j] = write_record(record)
+  end
+  return '[' .. concat(records, ',') .. ']'
 end
 
 local function translated(s, translate)

@@ -20,9 +20,11 @@ from interlock.adapters.envoy.names import (
     CAPTURE_FILTER,
     GROUP_FILTER,
     MARKS_FILTER,
+    OVERWRITE,
     Json,
 )
 from interlock.adapters.envoy.translate import METADATA
+from interlock.domain.releases.release import ENTITY_HEADER
 
 CAPTURE_BODY_LIMIT_BYTES = 262_144
 CAPTURE_FILE_LIMIT_BYTES = 67_108_864
@@ -136,7 +138,13 @@ def _capture(places: Places, *, is_copy: bool) -> Json:
 
 
 def _bad(places: Places) -> Json:
-    """A filter that comes into being when the answer turns out bad, by the rule of `counters.py`."""
+    """Filters that come into being when the answer turns out bad, by the rule of `counters.py`: the key of the
+    request goes to a header of the answer, which the digest of it takes away again. (Lua sees no request here.)
+    """
+    key = {"key": lua.ANSWER_KEY_HEADER, "value": f"%REQ({ENTITY_HEADER})%"}
+    told = {"response_mutations": [{"append": {"header": key, "append_action": OVERWRITE}}]}
+    mutation = {"@type": f"{API}extensions.filters.http.header_mutation.v3.HeaderMutation", "mutations": told}
+    carry = {"name": "interlock.bad_key", "typed_config": mutation}
     digest = _lua("interlock.digest", lua.bad_filter(str(places.captures), BAD_FILE_LIMIT_BYTES))
     response = f"{API}type.matcher.v3.HttpResponse"
     lens, attempts = (
@@ -144,7 +152,7 @@ def _bad(places: Places) -> Json:
         for name, value in ((lua.LENS_HEADER, "rejected"), ("x-envoy-attempt-count", "2"))  # at most one retry
     )
     failed = _single(f"{response}StatusCodeClassMatchInput", value_match={"exact": "5xx"})
-    return _where({"or_matcher": {"predicate": [failed, attempts, lens]}}, BAD_FILTER, digest)
+    return _where({"or_matcher": {"predicate": [failed, attempts, lens]}}, BAD_FILTER, digest, carry)
 
 
 def _group() -> Json:
@@ -166,9 +174,12 @@ def _single(kind: str, header: str = "", **match: Any) -> Json:
     return {"single_predicate": {"input": {"name": "seen", "typed_config": config}, **match}}
 
 
-def _where(predicate: Json, name: str, run: Json) -> Json:
-    """The filter `name`, which runs `run` for the requests of which `predicate` holds, once that is known."""
-    action = {"@type": f"{API}extensions.filters.http.composite.v3.ExecuteFilterAction", "typed_config": run}
+def _where(predicate: Json, name: str, *run: Json) -> Json:
+    """The filter `name`, which runs `run` for the requests of which `predicate` holds, once that is known. On
+    answers the last of them runs first.
+    """
+    what = {"typed_config": run[0]} if len(run) == 1 else {"filter_chain": {"typed_config": list(run)}}
+    action = {"@type": f"{API}extensions.filters.http.composite.v3.ExecuteFilterAction", **what}
     found = {"predicate": predicate, "on_match": {"action": {"name": "run", "typed_config": action}}}
     composite = {"@type": f"{API}extensions.filters.http.composite.v3.Composite"}
     config = {

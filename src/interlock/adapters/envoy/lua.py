@@ -28,6 +28,10 @@ from interlock.domain.traffic.baggage import KEY_MEMBER, OWN_PREFIX, RELEASE_MEM
 LENGTH_HEADER = "x-interlock-cl"
 LENS_HEADER = "x-interlock-lens"
 SHADOW_HEADER = "x-interlock-shadow"
+COPY_MEMBER = f"{OWN_PREFIX}copy"
+"""On a copy until its release's filter has seen it."""
+ANSWER_KEY_HEADER = "x-interlock-key"
+"""The key of a bad answer's request, inside Envoy only."""
 CAPTURE_NAMESPACE = "interlock.capture"
 
 _PIN_HEAD = """\
@@ -45,10 +49,14 @@ local function without(baggage, member)
   return kept
 end
 
--- exactly one pin, first; at the edge every member of ours is void, because only Interlock writes them
+-- exactly one pin, first; at the edge every member of ours is void, because only Interlock writes them, and what a
+-- fresh copy has of them is from the edge too
 local function pinned(h, baggage, pin)
-  local is_claimed = find(baggage, '@OWN@', 1, true) and AT_EDGE[h:streamInfo():routeName():match('%a+$')]
-  local kept = without(baggage, is_claimed and '^%s*@OWN_PATTERN@' or '^%s*@MEMBER_PATTERN@%s*=')
+  local kind = find(baggage, '@OWN@', 1, true) and h:streamInfo():routeName():match('%a+$')
+  local is_fresh_copy = kind == '@SHADOW_KIND@' and find(baggage, '@COPY@', 1, true)
+  if is_fresh_copy then pin = pin .. ',@SHADOW@=1' end
+  local is_void = is_fresh_copy or AT_EDGE[kind]
+  local kept = without(baggage, is_void and '^%s*@OWN_PATTERN@' or '^%s*@MEMBER_PATTERN@%s*=')
   return #kept == 0 and pin or pin .. ',' .. concat(kept, ',')
 end
 
@@ -107,7 +115,7 @@ _RESPONSE = """\
 function envoy_on_response(h)
   local headers = h:headers()
   if not find(headers:get(':status'), '^2') then return end
-  if not find(headers:get('content-type') or '', '^application/json') then return end
+  if not find((headers:get('content-type') or ''):lower(), '^application/json') then return end
   local body = h:body()
   if not body or body:length() == 0 then return end
   local ok, text, reason = pcall(to_callers, body:getBytes(0, body:length()))
@@ -130,10 +138,7 @@ def release_filter(release: str, deployment: Deployment, *, is_segmented: bool =
     parts = [_fill(_PIN_HEAD, RELEASE=release), _fill(_CARRY) if has_marks else ""]
     parts.append(_fill(_PIN, PIN="carry(h)" if has_marks else "BARE"))
     calls = ["pin(h)"]
-    if deployment.is_on_hop:
-        request, response = (), ()
-    else:
-        request, response = deployment.request, deployment.response
+    request, response = (deployment.request, deployment.response) if deployment.is_in_lua else ((), ())
     if request or response:
         parts += [RUNTIME, _PROBLEM]
     if response:
@@ -144,24 +149,6 @@ def release_filter(release: str, deployment: Deployment, *, is_segmented: bool =
         calls.append("translate_request(h)")
     parts.append(f"function envoy_on_request(h)\n  {'; '.join(calls)}\nend\n")
     return "\n".join(parts)
-
-
-_MARK_COPY = """\
-function envoy_on_request(h)
-  local headers = h:headers()
-  local kept = {'@SHADOW@=1'}
-  for m in string.gmatch(headers:get('baggage') or '', '[^,]+') do
-    if not string.find(m, '^%s*@OWN_PATTERN@') then kept[#kept + 1] = m end
-  end
-  headers:replace('baggage', table.concat(kept, ','))
-  headers:replace('@SHADOW_HEADER@', '@CLUSTER@')
-end
-"""
-
-
-def shadow_filter(cluster: str) -> str:
-    """What the shadow cluster does to a copy: mark it, and name the `cluster` that the shadow listener uses."""
-    return _fill(_MARK_COPY, CLUSTER=cluster)
 
 
 _ROOM = """\
@@ -292,10 +279,12 @@ end
 
 _BAD = """\
 function envoy_on_response(h)
-  local metadata = h:streamInfo():dynamicMetadata()
-  local found = metadata:get('@KEY@')
-  if not found or is_full() then metadata:set('@BAD@', 'untold', 'yes')
-  else metadata:set('@BAD@', 'key', digest(found.key)) end
+  local headers, metadata = h:headers(), h:streamInfo():dynamicMetadata()
+  local found, key = metadata:get('@KEY@'), headers:get('@ANSWER_KEY@')
+  headers:remove('@ANSWER_KEY@')
+  if found then key = found.key end
+  if not key or is_full() then metadata:set('@BAD@', 'untold', 'yes')
+  else metadata:set('@BAD@', 'key', digest(key)) end
 end
 """
 
@@ -310,6 +299,8 @@ def bad_filter(file: str, file_limit_bytes: int) -> str:
 def _fill(template: str, **own: str) -> str:
     values = {
         "AT_EDGE": ", ".join(f"{kind.value} = true" for kind in (Kind.EDGE, Kind.UNKEYED, Kind.ASIDE)),
+        "SHADOW_KIND": Kind.SHADOW.value,
+        "COPY": COPY_MEMBER,
         "MEMBER": RELEASE_MEMBER,
         "MEMBER_PATTERN": RELEASE_MEMBER.replace(".", "%."),
         "SHADOW": SHADOW_MEMBER,
@@ -319,6 +310,7 @@ def _fill(template: str, **own: str) -> str:
         "KEY_MEMBER": KEY_MEMBER,
         "OUTSIDE": marks.OUTSIDE,
         "KEY": marks.KEY,
+        "ANSWER_KEY": ANSWER_KEY_HEADER,
         "BAD": marks.BAD,
         "SHADOW_HEADER": SHADOW_HEADER,
         "LENGTH": LENGTH_HEADER,

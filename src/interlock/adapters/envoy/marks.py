@@ -26,7 +26,7 @@ from interlock.adapters.envoy.names import (
     switched_on,
 )
 from interlock.domain.checks.evidence import OTHER_SEGMENTS, SEGMENT_LIMIT
-from interlock.domain.releases.release import Deployment
+from interlock.domain.releases.release import ENTITY_HEADER, Deployment
 from interlock.domain.traffic.baggage import HEADER, KEY_MEMBER, SEGMENT_MEMBER
 
 OUTSIDE = "interlock.outside"
@@ -34,7 +34,9 @@ OUTSIDE = "interlock.outside"
 INSIDE = "interlock.inside"
 """The same at the inner listener, as baggage told it."""
 KEY = "interlock.key"
-"""Namespace of the entity key itself, which no log and no counter writes."""
+"""Namespace of the entity key itself, which no log and no counter writes; where it is needed before the answer turns
+out bad, or is in another header than usual.
+"""
 BAD = "interlock.bad"
 """Namespace of the key's digest where the answer was bad."""
 
@@ -63,13 +65,11 @@ def segments_of(backends: Mapping[str, Deployment], default: str) -> Segments | 
 def edge_marks(segments: Segments | None, *, key_header: str = "") -> Json:
     """Filters for a route of the edge. `key_header` names the entity header where bad answers are told by key."""
     rules = _segment_rules(OUTSIDE, segments.header, f"({_any_of(segments.values)})") if segments else []
-    if key_header:
+    if key_header and (segments or key_header != ENTITY_HEADER):
         rules.append(_rule(key_header, KEY, "key"))
-    if not rules:
-        return {}
     told = switched_on(BAD_FILTER) if key_header else {}
     grouped = switched_on(GROUP_FILTER) if key_header and segments else {}
-    return {**_marks(rules), **told, **grouped}
+    return {**(_marks(rules) if rules else {}), **told, **grouped}
 
 
 def inner_marks(segments: Segments | None) -> Json:

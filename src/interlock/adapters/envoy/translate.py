@@ -58,8 +58,8 @@ class Resources:
 
 
 def translate(table: RouteTable, hop: Sockets) -> Resources:
-    """The resources that make `table` serve, with lenses at `hop` where they are not in Lua. The table must be sound
-    (see `validate.py`).
+    """The resources that make `table` serve, with lenses at `hop` where they are not in Lua. The table must be
+    sound (see `validate.py`).
     """
     found = by_service(table)
     served = [(e, found.get(e.service, {})) for e in table.entries]
@@ -352,22 +352,36 @@ def _default(
     name = RouteName(entry.service, entry.default, kind)
     action = _to_one(entry.service, entry.default, deployment)
     noted = _noted(entry, backends, kind)
+    beside = carried(segments_of(backends, entry.default), is_keyed=_is_told(entry, kind))
     for part in slices(entry, within, is_comparable=kind is not Kind.ASIDE):
         if part.copied_to:
-            yield from _copied(entry, backends, name, headers, part, noted)
+            yield from _copied(entry, backends, name, headers, part, noted, beside)
         if part.is_answer:
             filters, metadata = {**noted, **_CAPTURED}, _told(is_answer=True)
             for place in (p.given(*headers, below=part.end) for p in _everywhere(entry.service)):
-                yield _route(name, place, action, deployment, filters=filters, metadata=metadata)
-    pin = _pin(entry.default, carried(segments_of(backends, entry.default), is_keyed=_is_told(entry, kind)))
+                yield from _pinned(name, place, action, deployment, beside, filters=filters, metadata=metadata)
     for place in (p.given(*headers) for p in _everywhere(entry.service)):
-        if not deployment.is_in_lua:
-            yield _route(name, place.given(_NO_BAGGAGE), action, filters={**_UNTOUCHED, **noted}, **pin)
-        yield _route(name, place, action, deployment, filters=noted)
+        yield from _pinned(name, place, action, deployment, beside, filters=noted)
+
+
+def _pinned(
+    name: RouteName, place: _Place, action: Json, deployment: Deployment, beside: str, *, filters: Json, **more: Any
+) -> Iterator[Json]:
+    """To the default. Where there is no baggage to keep and no body to translate, the route itself writes the pin."""
+    if not deployment.is_in_lua:
+        bare, pin = place.given(_NO_BAGGAGE), _pin(name.release, beside)
+        yield _route(name, bare, action, deployment, filters={**_UNTOUCHED, **filters}, **more, **pin)
+    yield _route(name, place, action, deployment, filters=filters, **more)
 
 
 def _copied(
-    entry: Entry, backends: Backends, name: RouteName, headers: tuple[Json, ...], part: Slice, noted: Json
+    entry: Entry,
+    backends: Backends,
+    name: RouteName,
+    headers: tuple[Json, ...],
+    part: Slice,
+    noted: Json,
+    beside: str,
 ) -> Iterator[Json]:
     """The slice of replayable requests that is copied, and both of whose answers are captured.
 
@@ -390,11 +404,11 @@ def _copied(
     )
     filters, metadata = {**noted, **_CAPTURED}, _told(entry.shadow.candidate, is_answer=part.is_answer)
     for place in _replayable(deployment):
-        at = place.given(*headers, sized, below=part.end)
-        yield _route(name, at, action, filters={**filters, **_buffered(limit)}, metadata=metadata)
+        at, buffered = place.given(*headers, sized, below=part.end), {**filters, **_buffered(limit)}
+        yield from _pinned(name, at, action, deployment, beside, filters=buffered, metadata=metadata)
     for place in _everywhere(entry.service):
         at = place.given(*headers, *bodiless, below=part.end)
-        yield _route(name, at, action, deployment, filters=filters, metadata=metadata)
+        yield from _pinned(name, at, action, deployment, beside, filters=filters, metadata=metadata)
 
 
 def _noted(entry: Entry, backends: Backends, kind: Kind) -> Json:

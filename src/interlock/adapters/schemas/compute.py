@@ -8,14 +8,14 @@ protection, since engines may evaluate them for every row.
 
 from __future__ import annotations
 
-import decimal as exact
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import reduce
 from typing import Any, Literal
 
 from interlock.adapters.schemas.columns import is_day
-from interlock.domain.lenses.expressions.evaluate import EXACT_LIMIT, LARGEST, SMALLEST
+from interlock.domain.lenses.expressions.evaluate import EPOCH, EXACT_LIMIT, LARGEST, SMALLEST
 from interlock.domain.lenses.expressions.nodes import Call, Column, Constant, Expr, ExprType, Name
 from interlock.domain.schemas.field import Bool, Date, Decimal, Float, Int, String, Timestamp
 from interlock.kernel.errors import Refused
@@ -37,11 +37,27 @@ class EngineRefuses(Refused):
     code = "lens.engine_refuses"
 
 
+_LENIENT = frozenset(("coalesce", "case", "and", "or", "is_null", "nullif"))
+"""Functions that may have a value although an argument is NULL."""
+
 _NOT_ON: Mapping[Engine, frozenset[str]] = {
     "duckdb": frozenset(("date_in", "hour_in")),
-    "polars": frozenset(("date_in", "hour_in")),
+    "polars": frozenset(
+        (
+            "date_in",
+            "hour_in",
+            "length",
+            "upper",
+            "lower",
+            "replace",
+            "lpad",
+            "add_days",
+            "epoch_us",
+            "from_epoch_us",
+        )
+    ),
     "postgres": frozenset(("date_in", "hour_in")),
-    "spark": frozenset(("date_in", "hour_in")),
+    "spark": frozenset(("date_in", "hour_in", "epoch_us", "from_epoch_us", "split_part")),
     "sqlite": frozenset(
         ("split_part", "to_decimal", "date_in", "hour_in", "epoch_us", "from_epoch_us", "add_days", "days_between")
     ),
@@ -57,6 +73,8 @@ def lacks(expr: Expr, engine: Engine) -> tuple[str, ...]:
 def _lacks(expr: Expr, engine: Engine) -> list[str]:
     here = ["decimals"] if engine == "sqlite" and isinstance(expr.type, Decimal) else []
     if isinstance(expr, Call):
+        if engine == "polars" and expr.function == "mul" and isinstance(expr.type, Decimal):
+            here.append("products of decimals")
         here += [expr.function] if expr.function in _NOT_ON[engine] else []
         for arg in expr.args:
             here += _lacks(arg, engine)
@@ -151,6 +169,8 @@ class Emitter:
 
     def emit_call(self, expr: Call) -> Value:
         """The call over its arguments, which earlier stages have computed."""
+        if expr.function not in _LENIENT and any(isinstance(a, Constant) and a.value is None for a in expr.args):
+            return self._ibis.null(ibis_type(expr.type))  # some engines take NULL = 1 for false
         emitted = [self.emit(a) for a in expr.args]
         match expr.function:
             case "case":
@@ -180,11 +200,25 @@ class Emitter:
                 return self.double(value)
             case Decimal() | Date():
                 return self._ibis.literal(value).cast(kind)
+            case Int():
+                return self.whole(value)
+            case Timestamp(is_zoned=is_zoned):
+                return self._moment(value, is_zoned, kind)
             case _:
                 return self._ibis.literal(value, kind)
 
+    def _moment(self, microseconds: int, is_zoned: bool, kind: str) -> Value:
+        """As text that names UTC, so that the zone of a session changes nothing."""
+        moment = EPOCH + timedelta(microseconds=microseconds)
+        moment = moment if is_zoned else moment.replace(tzinfo=None)
+        if self.engine == "polars":
+            return self._ibis.literal(moment, kind)
+        return self._ibis.literal(moment.isoformat(" ")).cast(kind)
+
     def double(self, value: float) -> Value:
         """Bare float literals are decimals to some engines, so they are written as text and cast."""
+        if self.engine == "polars":
+            return self._ibis.literal(float(value), "float64")
         return self._ibis.literal(repr(float(value))).cast("float64")
 
     def only(self, condition: Value, value: Value) -> Value:
@@ -230,13 +264,14 @@ class Emitter:
     def literal(self, value: Any, kind: str) -> Value:
         return self._ibis.literal(value, kind)
 
+    def whole(self, value: int) -> Value:
+        """Bare integer literals are of 32 bits to some engines, and so is what is chosen among them."""
+        if self.engine == "polars":
+            return self._ibis.literal(value, "int64")
+        return self._ibis.literal(str(value)).cast("int64")
+
     def null(self, kind: Any) -> Value:
         return self._ibis.null(kind)
-
-    def decimal_unit(self, one: Decimal) -> Value:
-        """The least number above zero of the type."""
-        unit = exact.Decimal(1).scaleb(-one.scale)
-        return self._ibis.literal(unit).cast(f"decimal({one.scale + 1}, {one.scale})")
 
     def whole_text(self, text: Value) -> Value:
         """Text of an integer of at most 15 digits as that integer, NULL for other text."""
@@ -250,12 +285,34 @@ class Emitter:
         return self._ibis.coalesce(value, instead)
 
     def first(self, listed: Value) -> Value:
-        """The first element, NULL when there is none."""
-        return listed[0]
+        """The first element, NULL when there is none; some engines raise when an empty list is asked for it."""
+        return self.only(listed.length() > self.literal(0, "int64"), listed)[0]
+
+    def inner(self, whole: Value, name: str) -> Value:
+        """A field of an object; some servers of Spark's protocol give 0 for one of no object at all."""
+        return self.only(whole.notnull(), whole[name]) if self.engine == "spark" else whole[name]
 
     def first_code(self, listed: Value, make: Make) -> Value:
         """What `make` makes of the first element of which it makes anything but NULL."""
         return self.first(listed.map(make).filter(lambda code: code.notnull()))
+
+    def quotient(self, a: Value, b: Value) -> Value:
+        """The quotient of finite doubles. Polars multiplies by the reciprocal of a constant, which rounds twice; a
+        divisor that comes from the row is none.
+        """
+        return a / (b + (a - a)) if self.engine == "polars" else a / b
+
+    def is_fractional(self, value: Value) -> Value:
+        """Whether a finite double has a fraction; from 2**53 on none has."""
+        within = self._within(value)
+        return (within.floor().cast("float64") != within).fill_null(False)
+
+    def plus(self, value: Value, offset: float) -> Value:
+        """The sum; minus zero plus zero is zero, which Polars takes for nothing to do."""
+        zero = self.double(0.0)
+        if offset == 0 and self.engine == "polars":
+            return (value == zero).ifelse(zero, value)
+        return value + self.double(offset)
 
     def half_even(self, value: Value) -> Value:
         """A double below 2**53 in size as the nearest integer, the even one of two.
@@ -279,13 +336,13 @@ class Emitter:
 
     def _div(self, args: list[Value], *_: Any) -> Value:
         a, b = (self._settled(x) for x in args)
-        return self._settled(a / b.nullif(self.double(0.0)))
+        return self._settled(self.quotient(a, b.nullif(self.double(0.0))))
 
     def _idiv(self, args: list[Value], *_: Any) -> Value:
         """From absolute values, since engines round towards zero or down."""
         a, b = (self._whole(x) for x in args)
         zero = self._ibis.literal(0, "int64")
-        size = (a.abs() - self._rest(a, b)).cast("float64") / b.abs().nullif(zero).cast("float64")
+        size = self.quotient((a.abs() - self._rest(a, b)).cast("float64"), b.abs().nullif(zero).cast("float64"))
         size = size.cast("int64")
         return ((a < zero) == (b < zero)).ifelse(size, -size)
 
@@ -328,7 +385,7 @@ class Emitter:
 
     def _to_int(self, args: list[Value], _: Any, types: list[ExprType], __: Any) -> Value:
         if isinstance(types[0], Bool):
-            one, none = self._ibis.literal(1, "int64"), self._ibis.literal(0, "int64")
+            one, none = self.whole(1), self.whole(0)
             return self.only(args[0].notnull(), args[0].ifelse(one, none))
         return self.only(self.full_match(args[0], "[+-]?[0-9]{1,15}"), args[0]).cast("int64")
 
@@ -384,7 +441,8 @@ class Emitter:
         return args[0].replace(literals[1], literals[2])
 
     def _split_part(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
-        part = args[0].split(literals[1])[literals[2] - 1]
+        parts, number = args[0].split(literals[1]), literals[2]
+        part = self.only(parts.length() >= self.literal(number, "int64"), parts)[number - 1]
         return self.only(args[0].notnull(), self._ibis.coalesce(part, self._ibis.literal("")))
 
     def _lpad(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
@@ -401,7 +459,7 @@ class Emitter:
         return args[0].right(len(literals[1])) == literals[1]
 
     def _contains(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
-        return args[0].find(literals[1]) >= 0
+        return self.only(args[0].notnull(), args[0].find(literals[1]) >= 0)
 
     def _matches(self, args: list[Value], literals: list[Any], *_: Any) -> Value:
         return self.full_match(args[0], literals[1])

@@ -7,6 +7,7 @@ columns of the target cannot hold is rejected by both.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +20,15 @@ from interlock.adapters.schemas.lens_tables import lens_table
 from interlock.adapters.schemas.row_files import Form
 from interlock.adapters.schemas.row_values import arrow_schema, arrow_type, records_of, table_of
 from interlock.adapters.schemas.tables import DataUnreadable, ibis_or_refuse
-from interlock.domain.lenses.apply import Rejected, read_json
+from interlock.domain.lenses.apply import Rejected
 from interlock.domain.lenses.audit import hidden
 from interlock.domain.lenses.generate import translator
 from interlock.domain.schemas.compatibility import widens
-from interlock.domain.schemas.contract import Object
+from interlock.domain.schemas.contract import Contract, Object
 from interlock.domain.schemas.describe import described
 from interlock.domain.schemas.field import Field, Int, String, Timestamp, Type
-from interlock.engine.lens_data import Asked, Piece, RejectedRow, Translate, Translated
+from interlock.domain.schemas.scalars import double
+from interlock.engine.lens_data import Asked, Piece, Place, RejectedRow, Rows, Translate, Translated
 from interlock.kernel.errors import Invalid
 
 EngineChoice = Literal["auto", "duckdb", "records"]
@@ -42,8 +44,8 @@ class DataMisfit(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """translate: of pieces; fields: what the target's rows have, in order; engine: who does it, and `why` it is not
-    DuckDB.
+    """translate: of pieces; fields: what the target's rows have, in order; why: DuckDB does not do it, although it
+    might have.
     """
 
     translate: Translate
@@ -72,7 +74,7 @@ def translation(origin: Origin, asked: Asked, to: Form, choice: EngineChoice = "
     if origin.form == "json":
         whole = Ends(asked, asked.source.fields, asked.target.fields)
         return Translation(
-            _ByRecord(_lines(origin.path), whole, is_free=to == "json"), whole.after, "records", "JSON lines are records"
+            _ByRecord(_lines(origin.path), whole, is_free=to == "json"), whole.after, "records"
         )
     ends = _ends(origin, asked)
     read = _Text(origin, ends.before) if origin.form == "csv" else _read_plainly
@@ -83,7 +85,7 @@ def translation(origin: Origin, asked: Asked, to: Form, choice: EngineChoice = "
             if choice == "duckdb":
                 raise
             return Translation(_ByRecord(_rows(read, ends.before), ends), ends.after, "records", no.message)
-    return Translation(_ByRecord(_rows(read, ends.before), ends), ends.after, "records", "it was asked for")
+    return Translation(_ByRecord(_rows(read, ends.before), ends), ends.after, "records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +100,30 @@ class Ends:
 def _ends(origin: Origin, asked: Asked) -> Ends:
     """DataMisfit; every misfit is told."""
     held = _held(origin)
-    said = [*_misfits(held, asked.source.record), *_unlisted(held, asked)]
-    if said:
-        title = f"{asked.source.name}@{asked.source.version}"
-        remedy = "Say with --from which version the rows are in, or correct the contract."
-        raise DataMisfit(
-            f"the rows are not those of {title}: {'; '.join(said)}", remedy=remedy, where=str(origin.path)
-        )
+    _refuse(origin, asked.source, [*_misfits(held, asked.source.record), *_unlisted(held, asked)])
     known = {one.name for one in asked.source.fields}
     more = tuple(Field(n, t or String(), nullable=True) for n, t in held.items() if n not in known)
     before = tuple(one for one in asked.source.fields if one.name in held)
     return Ends(asked, (*before, *more), (*asked.target.fields, *more))
+
+
+def _refuse(origin: Origin, contract: Contract, said: list[str]) -> None:
+    if said:
+        says = f"the rows are not those of {contract.name}@{contract.version}: {'; '.join(said)}"
+        remedy = "Say which version the rows are in, or correct the contract."
+        raise DataMisfit(says, remedy=remedy, where=str(origin.path))
+
+
+def records_in(rows: Rows, origin: Origin, contract: Contract) -> Iterator[dict[str, Any] | Rejected]:
+    """The declared fields of columns as records; Rejected for text that is none of its field. DataMisfit."""
+    held = _held(origin)
+    _refuse(origin, contract, list(_misfits(held, contract.record)))
+    fields = tuple(one for one in contract.fields if one.name in held)
+    read = _Text(origin, fields) if origin.form == "csv" else _read_plainly
+    for piece in rows.pieces(Place()):
+        table, unread = read(piece)
+        yield from (Rejected(one.field, one.reason) for one in unread)
+        yield from records_of(table.select([one.name for one in fields]), fields)
 
 
 def _held(origin: Origin) -> dict[str, Type | None]:
@@ -421,22 +436,24 @@ def json_records(piece: Piece, path: Path) -> list[Any]:
     """The records of a piece of JSON lines. DataUnreadable with the line of the first that is none."""
     records: list[Any] = []
     for line, text in zip(piece.lines, piece.rows, strict=True):
-        record = _json(text)
+        try:
+            record = _json(text)
+        except (ValueError, RecursionError) as error:
+            raise _no_record(path, line, "no JSON", piece.row + len(records)) from error
         if not isinstance(record, dict):
-            what = "no JSON" if isinstance(record, Rejected) else "JSON, and no object"
-            fine = piece.row + len(records)
-            raise DataUnreadable(
-                f"line {line} is {what}",
-                remedy=f"The {fine:,} rows before it can be read. Mend the file and run again.",
-                where=f"{path}:{line}",
-            )
+            raise _no_record(path, line, "no object", piece.row + len(records))
         records.append(record)
     return records
 
 
+def _no_record(path: Path, line: int, what: str, fine: int) -> DataUnreadable:
+    remedy = f"The {fine:,} rows before it can be read. Mend the file and run again."
+    return DataUnreadable(f"line {line} is {what}", remedy=remedy, where=f"{path}:{line}")
+
+
 def _json(text: bytes) -> Any:
-    """A line as the reference reads it; Rejected for what is no JSON. The quick reader is asked first: what it
-    cannot say surely (a key twice, numbers beyond its range) the slow one decides.
+    """A line as the reference reads bodies; ValueError for what is no JSON. The quick reader is asked first: what it
+    cannot say surely (whether a key stands twice, numbers beyond its range) the slow one decides.
     """
     import msgspec
 
@@ -446,14 +463,23 @@ def _json(text: bytes) -> Any:
             return record
     except (msgspec.MsgspecError, RecursionError):
         pass
-    try:
-        whole = read_json(text.decode())
-        msgspec.json.encode(whole)
-    except Rejected as why:
-        return why
-    except (UnicodeError, RecursionError):
-        return Rejected("", "is no text")
+    whole = json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
+    msgspec.json.encode(whole)  # half a surrogate pair is no text that can be written
     return whole
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        raise ValueError("an object names a key twice")
+    return record
+
+
+def _finite(text: str) -> float:
+    number = double(float(text))
+    if number is None:
+        raise ValueError("a number is beyond the range of doubles")
+    return number
 
 
 def _colons(value: Any) -> int:

@@ -130,6 +130,8 @@ def fit(one: Known | None, wanted: Field, scope: Scope) -> Term:
         case (Whole(), Struct(fields)):
             return _object(one, fields, wanted.name, scope)
         case (Single(there, inner), List(element)):
+            if scope.engine == "polars" and isinstance(element.type, List):
+                raise _never(wanted, "a list that would be joined with the one around it")
             within = Scope({}, scope.stages, scope.engine, both(scope.guard, there), f"{scope.path}{wanted.name}.")
             return _if(there, term(_array, fit(inner, element, within)), emitter)
         case (Listed(), List(element)):
@@ -210,6 +212,8 @@ def _elements(one: Plain, has: Field, wanted: Field, wants: Field, scope: Scope)
     """A list whose elements are of another type, one by one."""
     if _same(one.held.value_type, column_type(wants.type, scope.engine)):
         return one.term
+    if scope.engine == "polars":
+        raise _never(wanted, f"a list of {described(has.type)}")
     stages = Stages(scope.stages.prefix, scope.stages.reasons)
     inner = Scope({}, stages, scope.engine, True, f"{scope.path}{wanted.name}.")
     element = Plain(Term(lambda x: x, is_simple=True), True, has.type, one.held.value_type)
@@ -255,6 +259,8 @@ def _scalar(one: Plain, wanted: Field, emitter: Emitter, engine: Engine) -> Chan
             return None, (lambda v: v) if unit == to.unit else (lambda v: v.cast(kind))
         case (String(), Date() | Timestamp() as to) if one.texts:
             return _moments(one, to, kind, emitter)
+        case (Struct(), Struct()) if not _same(one.held, kind):
+            raise _never(wanted, described(one.type))
         case (has, to) if type(has) is type(to):
             return None, lambda v: v
         case _:
@@ -270,10 +276,12 @@ def _to_int(one: Plain, to: Int, kind: Any, emitter: Emitter) -> Change:
     if low <= least and most <= high:
         return None, (lambda v: v) if one.held == kind else (lambda v: v.cast(kind))
 
+    if not one.held.is_decimal() and not (one.held.is_unsigned_integer() and one.held.nbytes == 8):
+        return _between(max(low, -scalars.INT64), min(high, scalars.INT64 - 1), kind, emitter)
+    name = "decimal(38, 0)"
+
     def is_within(v: Any) -> Any:
-        wide = v.cast("decimal(38, 0)") if one.held.is_decimal() or high >= 2**63 else v.cast("int64")
-        name = "decimal(38, 0)" if one.held.is_decimal() or high >= 2**63 else "int64"
-        return wide.between(emitter.literal(low, name), emitter.literal(high, name))
+        return v.cast(name).between(emitter.literal(low, name), emitter.literal(high, name))
 
     return (lambda v: ~is_within(v)), (lambda v: emitter.only(is_within(v), v).cast(kind))
 
@@ -290,15 +298,23 @@ def _to_float(one: Plain, to: Float | Number, kind: Any, wanted: Field, emitter:
     """Whole numbers that every such float is exact for; doubles only where the column holds doubles."""
     bits = to.bits if isinstance(to, Float) else 64
     if one.held.is_floating():
-        if one.held.nbytes * 8 > bits:
+        if one.held.nbytes > kind.nbytes:
             raise _never(wanted, "a double")
         return None, (lambda v: v) if one.held == kind else (lambda v: v.cast(kind))
     limit = {16: 2**11, 32: 2**24, 64: EXACT_LIMIT}[bits]
     least, most = _range(one)
     if -limit <= least and most <= limit:
         return None, lambda v: v.cast(kind)
-    low, high = emitter.literal(-limit, "int64"), emitter.literal(limit, "int64")
-    return (lambda v: ~v.between(low, high)), (lambda v: emitter.only(v.between(low, high), v).cast(kind))
+    return _between(-limit, limit, kind, emitter)
+
+
+def _between(low: int, high: int, kind: Any, emitter: Emitter) -> Change:
+    """Whole numbers from `low` to `high`."""
+
+    def is_within(v: Any) -> Any:
+        return scalars.wide(v).between(emitter.literal(low, "int64"), emitter.literal(high, "int64"))
+
+    return (lambda v: ~is_within(v)), (lambda v: emitter.only(is_within(v), v).cast(kind))
 
 
 def _to_decimal(one: Plain, to: Decimal, wanted: Field, emitter: Emitter) -> Change:
@@ -307,26 +323,22 @@ def _to_decimal(one: Plain, to: Decimal, wanted: Field, emitter: Emitter) -> Cha
     kind = f"decimal({to.precision}, {to.scale})"
     if one.held.is_integer():
         limit = min(10**whole, scalars.INT64) - 1
-        low, high = emitter.literal(-limit, "int64"), emitter.literal(limit, "int64")
-        return (lambda v: ~v.between(low, high)), (lambda v: emitter.only(v.between(low, high), v).cast(kind))
+        least, most = _range(one)
+        if -limit <= least and most <= limit:
+            return None, lambda v: v.cast(kind)
+        return _between(-limit, limit, kind, emitter)
     if to.precision > TEXT_DIGITS:
         raise _never(wanted, "a double")
-    power, limit_ = emitter.double(10.0**to.scale), emitter.double(10.0**whole)
-
-    def digits(v: Any) -> Any:
-        """All digits as one number, NULL for what is too large."""
-        within = emitter.only((v < limit_) & (v > -limit_), v)
-        return (within * power).round().cast("int64")
+    power, end = emitter.double(10.0**to.scale), emitter.double(10.0**whole)
 
     def is_exact(v: Any) -> Any:
-        found = digits(v)
+        """Whether all digits are there, as one number: it is the double that the decimal is nearest to."""
+        digits = emitter.half_even(emitter.only((v < end) & (v > -end), v) * power)
         near = emitter.literal(10**to.precision, "int64")
-        return ((found.cast("float64") / power == v) & (found < near) & (found > -near)).fill_null(False)
+        is_near = (digits < near) & (digits > -near)
+        return ((emitter.quotient(digits.cast("float64"), power) == v) & is_near).fill_null(False)
 
-    unit = emitter.decimal_unit(to)
-    return (lambda v: ~is_exact(v)), (
-        lambda v: (emitter.only(is_exact(v), digits(v)).cast(f"decimal({to.precision}, 0)") * unit).cast(kind)
-    )
+    return (lambda v: ~is_exact(v)), (lambda v: emitter.only(is_exact(v), v).cast(kind))
 
 
 def _moments(one: Plain, to: Date | Timestamp, kind: Any, emitter: Emitter) -> Change:

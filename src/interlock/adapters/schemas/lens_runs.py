@@ -51,11 +51,7 @@ def prepared(
         work = Work(asked.digest, rows.identity, form)
         encode = encoder(to, made.fields, "\t" if target.suffix.lower() == ".tsv" else ",")
         with FileParts.opened(target, rejects, encode, work, is_forced) as parts:
-            told = (
-                [f"record by record, since {made.why}"]
-                if choice == "auto" and made.engine == "records" and origin.form != "json"
-                else []
-            )
+            told = [f"the rows are translated one by one: {made.why}"] if made.why else []
             if parts.void:
                 told.append(f"parts of an earlier run are void: {parts.void}")
             if parts.progress.place.row:

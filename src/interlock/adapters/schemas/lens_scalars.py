@@ -64,11 +64,11 @@ def _constant(make: Any, one: Type, held: str, texts: tuple[str, ...] = ()) -> P
 
 
 def _number(value: int | float, field: str, emitter: Emitter) -> Plain:
-    if value != int(value):
+    if value != int(value) or (isinstance(value, float) and abs(value) >= INT64):
         return _constant(lambda _: emitter.double(value), NUMBER, "float64")
     if abs(value) >= INT64:
         raise Unable(field, f"{value} is beyond 64 bits", "Use a smaller number.")
-    return _constant(lambda _: emitter.literal(int(value), "int64"), INTEGER, "int64")
+    return _constant(lambda _: emitter.whole(int(value)), INTEGER, "int64")
 
 
 def is_null(one: Plain) -> bool:
@@ -84,8 +84,8 @@ def as_type(value: Scalar, like: Plain, field: str, engine: Engine) -> Callable[
             return lambda: emitter.literal(value, "boolean")
         case (String(), str()):
             return lambda: emitter.literal(value, "string")
-        case (Int(), int() | float()) if not isinstance(value, bool) and value == int(value):
-            return lambda: emitter.literal(int(value), "int64").cast(like.held)
+        case (Int(), int() | float()) if not isinstance(value, bool) and value == int(value) and abs(value) < INT64:
+            return lambda: emitter.whole(int(value)).cast(like.held)
         case (Float() | Number(), int() | float()) if not isinstance(value, bool):
             if like.held.is_floating() and double(value) == value:
                 return lambda: emitter.double(value)
@@ -157,9 +157,15 @@ def _equals_number(one: Plain, value: int | float, field: str, emitter: Emitter)
         if not number.is_integer():
             return None
         whole = int(number)
-        return lambda v: v == emitter.literal(whole, "int64")
+        return lambda v: wide(v) == emitter.literal(whole, "int64")
     change = _as_double(one, field)
     return lambda v: change(v) == emitter.double(number)
+
+
+def wide(value: Any) -> Any:
+    """An integer as one that can be compared with any of 64 bits: some engines take the narrower type of two."""
+    held = value.type()
+    return value if not held.is_integer() or held.nbytes == 8 else value.cast("int64")
 
 
 def _no_op(one: Plain, field: str) -> Unable:
@@ -249,17 +255,20 @@ def _other(one: Plain, field: str, scope: Scope, reason: str, target: ScalarType
     return _none_fits(reason, *_TARGETS[target])(one, field, scope)
 
 
-def _fractions(one: Plain, as_double: Callable[[Any], Any]) -> list[tuple[Bad, str]]:
+def _fractions(one: Plain, as_double: Callable[[Any], Any], emitter: Emitter) -> list[tuple[Bad, str]]:
     if one.held.is_integer():
         return []
-    return [(lambda v: as_double(v) != as_double(v).floor().cast("float64"), "is no integer")]
+    return [(lambda v: emitter.is_fractional(as_double(v)), "is no integer")]
 
 
 def _outside(one: Plain, limit: int, as_double: Callable[[Any], Any], emitter: Emitter) -> tuple[Bad, Any]:
     """Whether a value is as large as the limit; and the value, NULL where it is."""
     if one.held.is_integer():
         low, high = emitter.literal(-limit, "int64"), emitter.literal(limit, "int64")
-        return (lambda v: (v <= low) | (v >= high)), lambda v: emitter.only((v > low) & (v < high), v)
+        return (
+            lambda v: (wide(v) <= low) | (wide(v) >= high),
+            lambda v: emitter.only((wide(v) > low) & (wide(v) < high), v),
+        )
     least, most = emitter.double(-limit), emitter.double(limit)
 
     def within(v: Any) -> Any:
@@ -271,8 +280,9 @@ def _outside(one: Plain, limit: int, as_double: Callable[[Any], Any], emitter: E
 
 def _whole_to_string(one: Plain, field: str, scope: Scope) -> Plain:
     as_double = _as_double(one, field)
-    is_out, within = _outside(one, 10**TEXT_DIGITS, as_double, Emitter(scope.engine))
-    bads = [*_fractions(one, as_double), (is_out, f"has more than {TEXT_DIGITS} digits")]
+    emitter = Emitter(scope.engine)
+    is_out, within = _outside(one, 10**TEXT_DIGITS, as_double, emitter)
+    bads = [*_fractions(one, as_double, emitter), (is_out, f"has more than {TEXT_DIGITS} digits")]
     made = (lambda v: within(v).cast("int64").cast("string"), STRING, "string")
     return _changed(one, field, scope, bads, made)
 
@@ -280,7 +290,7 @@ def _whole_to_string(one: Plain, field: str, scope: Scope) -> Plain:
 def _whole_to_number(one: Plain, field: str, scope: Scope) -> Plain:
     """The value stays what it is."""
     held = scope.stages.held(one.term)
-    for is_bad, reason in _fractions(one, _as_double(one, field)):
+    for is_bad, reason in _fractions(one, _as_double(one, field), Emitter(scope.engine)):
         scope.reject(_where(held, is_bad), field, reason)
     kept = one.type if isinstance(one.type, Decimal) else NUMBER
     return Plain(held, one.there, kept, one.held)
@@ -288,8 +298,9 @@ def _whole_to_number(one: Plain, field: str, scope: Scope) -> Plain:
 
 def _number_to_whole(one: Plain, field: str, scope: Scope) -> Plain:
     as_double = _as_double(one, field)
-    is_out, within = _outside(one, EXACT_LIMIT, as_double, Emitter(scope.engine))
-    bads = [*_fractions(one, as_double), (is_out, "is beyond 2**53")]
+    emitter = Emitter(scope.engine)
+    is_out, within = _outside(one, EXACT_LIMIT, as_double, emitter)
+    bads = [*_fractions(one, as_double, emitter), (is_out, "is beyond 2**53")]
     return _changed(one, field, scope, bads, (lambda v: within(v).cast("int64"), INTEGER, "int64"))
 
 
@@ -337,7 +348,7 @@ def _boolean_to(target: ScalarType, yes: str | int, no: str | int) -> Callable[[
         if not isinstance(one.type, Bool):
             return _other(one, field, scope, "is no boolean", target)
         emitter = Emitter(scope.engine)
-        words = (emitter.literal(yes, name), emitter.literal(no, name))
+        words = [emitter.whole(w) if isinstance(w, int) else emitter.literal(w, name) for w in (yes, no)]
         return _changed(one, field, scope, [], (lambda v: emitter.only(v.notnull(), v.ifelse(*words)), to, name))
 
     return run
@@ -391,8 +402,8 @@ def _converted(op: Unit, number: Any, emitter: Emitter) -> Any:
     if op.numerator != 1:
         number = number * emitter.double(float(op.numerator))
     if op.denominator != 1:
-        number = number / emitter.double(float(op.denominator))
-    return number + emitter.double(op.offset)
+        number = emitter.quotient(number, emitter.double(float(op.denominator)))
+    return emitter.plus(number, op.offset)
 
 
 def _beyond(
@@ -552,7 +563,8 @@ def _kind(value: Scalar) -> ScalarType:
         case str():
             return "string"
         case _:
-            return "integer" if double(value) == int(value or 0) else "number"
+            is_whole = value == int(value or 0) and not (isinstance(value, float) and abs(value) >= INT64)
+            return "integer" if is_whole else "number"
 
 
 def filled(one: Plain, value: Scalar, field: str, scope: Scope) -> Plain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from interlock.adapters.schemas.columns import type_of_column
-from interlock.adapters.schemas.compute import MAX_DOUBLE, Emitter
+from interlock.adapters.schemas.compute import MAX_DOUBLE, Emitter, Engine
 from interlock.adapters.schemas.lens_terms import (
     Cond,
     Fields,
@@ -40,6 +40,16 @@ from interlock.domain.schemas.field import (
     Type,
 )
 
+FLAT: tuple[Engine, ...] = ("postgres", "sqlite")
+"""Engines whose tables have no objects, or none that Ibis knows of: they are passed on as they are."""
+
+
+def flat_refuses(field: str, engine: Engine) -> None:
+    """Unable where tables have no objects and lists."""
+    if engine in FLAT:
+        says = "tables have no objects and lists here that could be made or looked into"
+        raise Unable(field, says, "Use DuckDB or Spark for it.")
+
 
 def read(one: Field, value: Term, held: Any, outer: Scope) -> Known:
     """The column `value`, of the Ibis type `held`, as the field. Unable when it is of another type.
@@ -47,6 +57,8 @@ def read(one: Field, value: Term, held: Any, outer: Scope) -> Known:
     NULL is null where the field may be null; in an optional field that may not, it is no field at all. Floats that
     are not finite are NULL, as everywhere where rows become records.
     """
+    if outer.engine in FLAT and isinstance(one.type, Struct | List) and not _has_floats(held):
+        return Plain(value, _there(one, term(lambda v: v.notnull(), value)), one.type, held)
     if not _holds(held, one.type):
         says = f"the column is {held}, and the field {described(one.type)}"
         raise Unable(one.name, says, "Cast the column, or correct the contract.")
@@ -73,17 +85,22 @@ def _is_finite(v: Any, emitter: Emitter) -> Any:
 
 
 def _inner(one: Struct, value: Term, held: Any, outer: Scope) -> Fields:
-    return {f.name: read(f, _of(value, f.name), held[f.name], outer) for f in one.fields if f.name in held.names}
+    emitter = Emitter(outer.engine)
+    there = [f for f in one.fields if f.name in held.names]
+    return {f.name: read(f, _of(value, f.name, emitter), held[f.name], outer) for f in there}
 
 
-def _of(value: Term, name: str) -> Term:
-    return Term(lambda row: value.make(row)[name], value.level, is_simple=True)
+def _of(value: Term, name: str, emitter: Emitter) -> Term:
+    return Term(lambda row: emitter.inner(value.make(row), name), value.level, is_simple=True)
 
 
 def _list(one: Field, wanted: List, value: Term, held: Any, outer: Scope) -> Known:
     is_full = term(lambda v: v.notnull(), value)
     element = wanted.element
-    if not (isinstance(element.type, Struct) and held.value_type.is_struct()):
+    if outer.engine == "polars" and _has_floats(held):
+        says = "floats within lists are not looked at, and some may not be finite"
+        raise Unable(one.name, says, "Use DuckDB or Spark for it.")
+    if not (isinstance(element.type, Struct) and held.value_type.is_struct()) or outer.engine == "polars":
         if _has_floats(held):
             emitter = Emitter(outer.engine)
             value = outer.stages.hold(term(lambda v: _cleaned(v, emitter), value).make, value.level)
@@ -156,6 +173,7 @@ def _holds(held: Any, wanted: Type) -> bool:
 
 def head(one: Known, field: str, scope: Scope) -> Known:
     """The first element of a list, null where there is none."""
+    flat_refuses(field, scope.engine)
     emitter = Emitter(scope.engine)
     match one:
         case Single(_, inner):
@@ -165,9 +183,21 @@ def head(one: Known, field: str, scope: Scope) -> Known:
             is_full = term(lambda v: v.notnull(), first)
             return Whole(there, is_full, {name: _rebased(f, first) for name, f in inner.fields.items()})
         case Plain(value, there, List(element), held):
-            return Plain(term(emitter.first, value), there, element.type, held.value_type)
+            first = scope.stages.hold(term(emitter.first, value).make, value.level)
+            return _put_at(there, read(element, first, held.value_type, scope))
         case _:
             raise Unable(field, "only lists have a first element", "Name a list.")
+
+
+def _put_at(there: Cond, one: Known) -> Known:
+    """An element of a list as a field that is there where the list is."""
+    match one:
+        case Whole(_, is_full, fields):
+            return Whole(there, is_full, fields)
+        case Plain(value, _, kind, held, texts):
+            return Plain(value, there, kind, held, texts)
+        case _:
+            return one
 
 
 def _rebased(one: Known, first: Term) -> Known:

@@ -84,8 +84,8 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A query over `GIVEN`, without its SELECT. made: target field -> the column that has it. reads: target field -> the source fields
-    that it is made of.
+    """A query over `GIVEN`, without its SELECT. made: target field -> the column that has it. reads: target field
+    -> the source fields that it is made of.
     """
 
     sql: str
@@ -94,7 +94,7 @@ class Translation:
     rejections: tuple[Rejection, ...]
 
     def over(self, source: str, carried: Iterable[str] = ()) -> str:
-        """The query over a query that gives the source fields by name. carried: columns of it that stay as they are."""
+        """The query over one that gives the source fields by name. carried: columns of it that stay as they are."""
         columns = "".join(f"{name_sql(name)}, " for name in carried)
         return f"SELECT {columns}{self.sql.replace(f'{GIVEN} AS', f'({source}) AS', 1)}"
 
@@ -184,6 +184,12 @@ def violations(one: Field, column: str, dialect: Dialect) -> Iterator[tuple[str,
     if not one.nullable and one.required:
         yield "may not be null", f"{column} IS NULL"
     yield from _Query((), dialect).misfits(one, column)
+
+
+def literal_sql(value: Scalar, one: Field, dialect: Dialect) -> str:
+    """The value as the field's column takes it."""
+    kind = one.type if isinstance(one.type, Int | Float | Number | Bool | String) else STRING
+    return _Query((), dialect).literal(value, kind)
 
 
 def name_sql(name: str) -> str:

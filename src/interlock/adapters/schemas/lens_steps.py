@@ -8,7 +8,7 @@ from typing import assert_never
 
 from interlock.adapters.schemas import lens_scalars as scalars
 from interlock.adapters.schemas.compute import Emitter, ibis_type, lacks, stages
-from interlock.adapters.schemas.lens_shapes import head, held_objects
+from interlock.adapters.schemas.lens_shapes import flat_refuses, head, held_objects
 from interlock.adapters.schemas.lens_terms import (
     Cond,
     Fields,
@@ -112,7 +112,8 @@ def _step(op: Op, scope: Scope, at: str) -> Iterator[Refusal]:
 
 def _changed(op: Cast | Unit | Map | Wrap | Head | Fill | Blank, one: Known, scope: Scope) -> Known:
     match op:
-        case Wrap():
+        case Wrap(field):
+            flat_refuses(field, scope.engine)
             return Single(one.there, one)
         case Head():
             return head(one, op.field, scope)
@@ -274,6 +275,7 @@ def _there_if(value: Plain, is_there: Cond, scope: Scope) -> Plain:
 
 
 def _nest(op: Nest, scope: Scope) -> None:
+    flat_refuses(op.into, scope.engine)
     if op.into in scope.fields and op.into not in op.fields:
         scope.reject(scope.fields[op.into].there, op.into, "is there already, so nothing can be nested in it")
     inner = {name: scope.fields.pop(name) for name in op.fields if name in scope.fields}

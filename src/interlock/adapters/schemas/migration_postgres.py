@@ -1,5 +1,5 @@
-"""The parts of a migration as Postgres has them: triggers in PL/pgSQL, constraints that are added first and validated
-later, indexes built beside the writers (docs: CREATE INDEX CONCURRENTLY, ALTER TABLE ... NOT VALID).
+"""The parts of a migration as Postgres has them: triggers in PL/pgSQL, constraints that are added first and
+validated later, indexes built beside the writers (CREATE INDEX CONCURRENTLY, ALTER TABLE ... NOT VALID).
 """
 
 from __future__ import annotations
@@ -7,11 +7,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from interlock.adapters.schemas.lens_sql import Rejection, name_sql, text_sql, violations
-from interlock.adapters.schemas.migration_sql import Part, Shapes, any_of, listed, message
+from interlock.adapters.schemas.migration_sql import Part, Shapes, listed, message
 from interlock.domain.schemas.field import Int
 
 WAIT = "SET LOCAL lock_timeout = '5s'"
 """Who waits for a lock keeps those who come after waiting, so the wait is short and the step is tried again."""
+
+HURRY = "SET LOCAL statement_timeout = '30s'"
+"""For steps that touch no rows: what takes so long is not what was meant."""
+
+ANSWERED = {
+    "ban-drop-view": "only views of the migration's own are dropped, and made anew in the same transaction",
+    "ban-drop-function": "only functions of the migration's own are dropped",
+    "ban-drop-constraint": "what the constraint says is NOT NULL from the same transaction on",
+    "ban-drop-column": "the older version is no longer written by then, and the column is archived",
+    "ban-drop-table": "the archive is dropped, as the step says",
+    "renaming-column": "readers of the newer version have the column's new name from their view before",
+    "adding-not-nullable-field": "a validated CHECK proves it, so the table is not scanned (Postgres 12 on)",
+    "require-lock-timeout": "steps that lock others out have one; validation waits without keeping anyone waiting",
+    "require-statement-timeout": "steps that touch no rows have one; the others take as long as there are rows",
+    "prefer-robust-stmts": "each statement outside of a transaction is done or not, and is remembered",
+}
+"""Rules of squawk that the order of the steps keeps, and how."""
+
+
+COMPARED = ("bool", "int", "float", "number", "decimal", "string", "bytes", "date", "time", "timestamp", "duration")
+"""Kinds of types that Postgres has an equality for; JSON has none."""
 
 
 def expand(one: Shapes) -> tuple[Part, ...]:
@@ -127,15 +148,15 @@ def writer(one: Shapes) -> str:
     changed = "\n".join(
         f"    {var} := NEW.{name_sql(name)} IS DISTINCT FROM OLD.{name_sql(name)};" for name, var in inputs.items()
     )
-    own = " ".join(f"WHEN {condition} THEN {text_sql(says)}" for condition, says in one.own_faults("NEW"))
+    own = " ".join(f"WHEN {condition} THEN {text_sql(says)}" for condition, says in one.own_faults(False))
+    filled = "".join(f"\n    NEW.{name_sql(name)} := {one.given_by_name(name)};" for name in one.defaults)
     own_why = f"  interlock_why := CASE {own} END;\n  IF interlock_why IS NOT NULL THEN {raised()} END IF;\n"
     columns = {c.column: f"NEW.{name_sql(c.field.name)}" for c in one.layout.columns}
     gone = {f.name: f"interlock_lens.{one.put.made[f.name]}" for f in one.layout.gone}
     sets = [f"{name_sql(column)} = {value}" for column, value in columns.items()]
-    sets += [
-        f"{name_sql(name)} = CASE WHEN {touched(one.put.reads[name], inputs)} THEN {value} ELSE {name_sql(name)} END"
-        for name, value in gone.items()
-    ]
+    for name, value in gone.items():
+        is_touched = touched(one.put.reads[name], inputs)
+        sets.append(f"{name_sql(name)} = CASE WHEN {is_touched} THEN {value} ELSE {name_sql(name)} END")
     sets.append(f"{one.mark} = coalesce({one.mark}, 0) + 1")
     body = f"""
 BEGIN
@@ -147,8 +168,10 @@ BEGIN
   IF TG_OP = 'UPDATE' THEN
     interlock_is_new := false;
 {changed}
+{locked(one)}
+  ELSE{filled or " NULL;"}
   END IF;
-{own_why if own else ""}  SELECT * INTO interlock_lens FROM ({one.put.over(one.newer_of("NEW"))}) AS lens;
+{own_why if own else ""}  SELECT * INTO interlock_lens FROM ({one.put.over(one.newer_of_new(False))}) AS lens;
   interlock_why := {reason(one.put.rejections, inputs, one.older.version)};
   IF interlock_why IS NOT NULL THEN {raised()} END IF;
   IF TG_OP = 'INSERT' THEN
@@ -160,6 +183,23 @@ BEGIN
   RETURN NULL;
 END"""
     return function(one.made("to_older"), declared(inputs), body)
+
+
+def locked(one: Shapes) -> str:
+    """Takes the row before it is written. Where another writer changed it since the view was read, what was
+    computed of it (`SET n = n + 1`) is stale, which a table would have noticed and a view does not.
+    """
+    here = one.key_is("OLD", is_newer=True)
+    fields = [name_sql(f.name) for f in one.newer.fields if f.type.kind in COMPARED]
+    now, was = (listed(f"{row}.{field}" for field in fields) for row in ("now", "OLD"))
+    key = " AND ".join(f"now.{name_sql(k)} = OLD.{name_sql(k)}" for k in one.layout.newer_key)
+    view = name_sql(one.layout.newer_view)
+    return f"""    PERFORM 1 FROM {one.table} WHERE {here} FOR UPDATE;
+    IF NOT FOUND THEN RETURN NULL; END IF;
+    IF NOT EXISTS (SELECT 1 FROM {view} AS now WHERE {key} AND ROW({now}) IS NOT DISTINCT FROM ROW({was})) THEN
+      RAISE EXCEPTION USING MESSAGE = 'another writer changed the row meanwhile', ERRCODE = 'serialization_failure',
+        HINT = 'Try again.';
+    END IF;"""
 
 
 def inserted(one: Shapes, values: Mapping[str, str]) -> str:
@@ -347,7 +387,13 @@ def columns_go(one: Shapes) -> Part:
     columns = [(f.name, one.types[f.name]) for f in one.layout.gone] + [(one.layout.mark, "bigint")]
     dropped = listed(f"DROP COLUMN {name_sql(name)}" for name, _ in columns)
     added = listed(f"ADD COLUMN {name_sql(name)} {kind}" for name, kind in columns)
-    return Part((f"ALTER TABLE {one.table} {dropped}",), (f"ALTER TABLE {one.table} {added}",))
+    given = [
+        (name_sql(c.column), one.defaults[c.field.name]) for c in one.layout.new if c.field.name in one.defaults
+    ]
+    head = f"ALTER TABLE {one.table} ALTER COLUMN"
+    defaults = tuple(f"{head} {column} SET DEFAULT {literal}" for column, literal in given)
+    without = tuple(f"{head} {column} DROP DEFAULT" for column, _ in given)
+    return Part((f"ALTER TABLE {one.table} {dropped}", *defaults), (*without, f"ALTER TABLE {one.table} {added}"))
 
 
 def rename(one: Shapes, was: str, now: str) -> Part:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from interlock.adapters.schemas.lens_sql import Translation, name_sql, text_sql, translate, violations
+from interlock.adapters.schemas.lens_sql import Translation, literal_sql, name_sql, text_sql, translate, violations
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.migrations.layout import Column, Layout
@@ -39,7 +39,9 @@ def undone(parts: Iterable[Part]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Both versions of a table. get: newer fields of the older ones; put: older fields of the newer ones. types: column -> its type in the database, of new and of old ones."""
+    """Both versions of a table. get: newer fields of the older ones; put: older fields of the newer ones. types: of
+    the columns that are added and of those that go, as the database calls them.
+    """
 
     layout: Layout
     older: Contract
@@ -91,8 +93,27 @@ class Shapes:
         """A query of one row: the older fields of NEW or OLD."""
         return "SELECT " + listed(f"{row}.{name_sql(f.name)} AS {name_sql(f.name)}" for f in self.layout.older)
 
-    def newer_of(self, row: str) -> str:
-        return "SELECT " + listed(f"{row}.{name_sql(f.name)} AS {name_sql(f.name)}" for f in self.newer.fields)
+    def newer_of_new(self, is_insert: bool) -> str:
+        return "SELECT " + listed(f"{self.given(f, is_insert)} AS {name_sql(f.name)}" for f in self.newer.fields)
+
+    def given(self, one: Field, is_insert: bool) -> str:
+        """What a writer of the newer version gave. Views have no defaults, so the contract's stands in where a field
+        is not given that may not be null.
+        """
+        is_filled = is_insert and one.name in self.defaults
+        return self.given_by_name(one.name) if is_filled else f"NEW.{name_sql(one.name)}"
+
+    def given_by_name(self, name: str) -> str:
+        return f"coalesce(NEW.{name_sql(name)}, {self.defaults[name]})"
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """Literals of the newer fields' defaults, of those that may not be null."""
+        found = {}
+        for one in self.newer.fields:
+            if one.default and one.default[0] is not None and not one.nullable:
+                found[one.name] = literal_sql(one.default[0], one, self.dialect)
+        return found
 
     def of_table(self, where: str = "") -> str:
         """The lens over the rows of the table, with their own columns beside it."""
@@ -190,10 +211,10 @@ class Shapes:
             if any(one.is_new for one in found):
                 yield found
 
-    def own_faults(self, row: str) -> Iterator[tuple[str, str]]:
+    def own_faults(self, is_insert: bool) -> Iterator[tuple[str, str]]:
         """Condition and message of what the newer version itself does not allow."""
         for one in self.layout.new:
-            for reason, condition in violations(one.field, f"{row}.{name_sql(one.field.name)}", self.dialect):
+            for reason, condition in violations(one.field, self.given(one.field, is_insert), self.dialect):
                 yield condition, f"`{one.field.name}` {reason} in version {self.newer.version}"
 
     # ---- the way back from the end

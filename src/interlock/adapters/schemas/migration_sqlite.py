@@ -2,8 +2,8 @@
 being written, and say what they refuse in literals; its tables take no constraint once they are there
 (sqlite.org/lang_createtrigger.html, lang_altertable.html), so rules of the newer version are kept by triggers.
 
-Nothing here fires itself, with `PRAGMA recursive_triggers` on or off: what a trigger writes to the table changes the
-mark, or leaves alone what would fire it.
+Nothing here fires itself, with `PRAGMA recursive_triggers` on or off: what a trigger writes to the table changes
+the mark, or leaves alone what would fire it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from interlock.adapters.schemas.lens_sql import Rejection, name_sql, text_sql, violations
 from interlock.adapters.schemas.migration_sql import Part, Shapes, any_of, listed, message
+
+
+ANSWERED = {
+    "column-dropped": "the older version is no longer written by then, and the column is archived",
+    "column-renamed": "readers of the newer version have the column's new name from their view before",
+    "table-dropped": "the archive is dropped, as the step says",
+}
+"""Rules of unsafe statements that the order of the steps keeps, and how."""
 
 
 def expand(one: Shapes) -> tuple[Part, ...]:
@@ -27,7 +35,9 @@ def added(one: Shapes, name: str, kind: str) -> Part:
 def dual_write(one: Shapes) -> tuple[Part, ...]:
     """Back again, the columns are emptied by an update, once no trigger is there."""
     emptied = listed(f"{name_sql(c.column)} = NULL" for c in one.layout.new)
-    empty = f"UPDATE {one.table} SET {f'{emptied}, ' if emptied else ''}{one.mark} = NULL WHERE {one.mark} IS NOT NULL"
+    empty = (
+        f"UPDATE {one.table} SET {f'{emptied}, ' if emptied else ''}{one.mark} = NULL WHERE {one.mark} IS NOT NULL"
+    )
     views = () if one.has_older_view else older_views(one)
     return Part((), (empty,)), from_older(one), *views, newer_view(one, one.computed_view())
 
@@ -88,10 +98,10 @@ def again(one: Shapes) -> tuple[str, str]:
     )
     emptied = listed(f"{name_sql(c.column)} = NULL" for c in one.layout.new)
     emptied = f"{emptied}, {one.mark} = NULL" if emptied else f"{one.mark} = NULL"
+    is_filled = f"{one.table}.{one.mark} IS NOT NULL"
     return (
         f"UPDATE {one.table} SET {listed(sets)} FROM {lens} WHERE {here} AND NOT ({rejected})",
-        f"UPDATE {one.table} SET {emptied} FROM {lens}"
-        f" WHERE {here} AND {one.table}.{one.mark} IS NOT NULL AND ({rejected})",
+        f"UPDATE {one.table} SET {emptied} FROM {lens} WHERE {here} AND {is_filled} AND ({rejected})",
     )
 
 
@@ -165,37 +175,45 @@ def current_on(one: Shapes, name: str) -> Part:
 
 
 def newer_view(one: Shapes, query: str) -> Part:
+    """The newer version's view, and what it does with writes."""
     view, name = name_sql(one.layout.newer_view), one.layout.newer_view
-    deleted = f"DELETE FROM {one.table} WHERE {one.key_is('OLD', is_newer=True)}"
-    lens = f"({one.put.over(one.newer_of('NEW'))}) AS lens"
-    columns = {c.column: f"NEW.{name_sql(c.field.name)}" for c in one.layout.columns}
-    gone = {f.name: f"lens.{one.put.made[f.name]}" for f in one.layout.gone}
-    values = {**columns, **gone, one.layout.mark: "1"}
-    inserted = (
-        f"INSERT INTO {one.table} ({listed(map(name_sql, values))}) SELECT {listed(values.values())} FROM {lens}"
-    )
-    version = one.older.version
-    own = refused_own(one.own_faults("NEW"))
-    inserts = (own, refused(one.put.rejections, version, f"FROM {lens}"), inserted)
-    updates = (
-        own,
-        refused(one.put.rejections, version, f"FROM {lens}", one.changing_back),
-        updated(one, columns, gone, lens),
-    )
+    writes = {
+        "insert": inserting(one),
+        "update": updating(one),
+        "delete": (f"DELETE FROM {one.table} WHERE {one.key_is('OLD', is_newer=True)}",),
+    }
     made = [f"CREATE VIEW {view} AS {query}"]
-    for what, statements in {"insert": inserts, "update": updates, "delete": (deleted,)}.items():
+    for what, statements in writes.items():
         made += trigger(name_sql(f"{name}_{what}"), f"INSTEAD OF {what.upper()} ON {view}", *statements).do
     return Part(tuple(made), (f"DROP VIEW {view}",))
 
 
-def updated(one: Shapes, columns: Mapping[str, str], gone: Mapping[str, str], lens: str) -> str:
+def inserting(one: Shapes) -> tuple[str, ...]:
+    lens = f"FROM ({one.put.over(one.newer_of_new(is_insert=True))}) AS lens"
+    values = {c.column: one.given(c.field, is_insert=True) for c in one.layout.columns}
+    values |= {f.name: f"lens.{one.put.made[f.name]}" for f in one.layout.gone}
+    values[one.layout.mark] = "1"
+    return (
+        refused_own(one.own_faults(is_insert=True)),
+        refused(one.put.rejections, one.older.version, lens),
+        f"INSERT INTO {one.table} ({listed(map(name_sql, values))}) SELECT {listed(values.values())} {lens}",
+    )
+
+
+def updating(one: Shapes) -> tuple[str, ...]:
     """Older columns are computed again where what they are made of was changed."""
-    sets = [f"{name_sql(column)} = {value}" for column, value in columns.items()]
-    for name, value in gone.items():
-        is_touched = touched(one.put.reads[name], one.changing_back, "")
-        sets.append(f"{name_sql(name)} = CASE WHEN {is_touched} THEN {value} ELSE {one.table}.{name_sql(name)} END")
+    lens = f"FROM ({one.put.over(one.newer_of_new(is_insert=False))}) AS lens"
+    sets = [f"{name_sql(c.column)} = NEW.{name_sql(c.field.name)}" for c in one.layout.columns]
+    for f in one.layout.gone:
+        is_touched = touched(one.put.reads[f.name], one.changing_back, "")
+        made, held = f"lens.{one.put.made[f.name]}", f"{one.table}.{name_sql(f.name)}"
+        sets.append(f"{name_sql(f.name)} = CASE WHEN {is_touched} THEN {made} ELSE {held} END")
     sets.append(f"{one.mark} = coalesce({one.table}.{one.mark}, 0) + 1")
-    return f"UPDATE {one.table} SET {listed(sets)} FROM {lens} WHERE {one.key_is('OLD', one.table, is_newer=True)}"
+    return (
+        refused_own(one.own_faults(is_insert=False)),
+        refused(one.put.rejections, one.older.version, lens, one.changing_back),
+        f"UPDATE {one.table} SET {listed(sets)} {lens} WHERE {one.key_is('OLD', one.table, is_newer=True)}",
+    )
 
 
 # ---- after the rows are moved

@@ -7,13 +7,16 @@ from dataclasses import replace
 
 from interlock.adapters.schemas import migration_postgres, migration_sqlite
 from interlock.adapters.schemas.migration_sql import Part, Shapes, done, shapes_of, undone
+from interlock.adapters.schemas.squawk import squawk_findings
 from interlock.domain.lenses.check import fit
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.loss import loss
-from interlock.domain.migrations.layout import lay_out
-from interlock.domain.migrations.migration import Dialect, Planned
-from interlock.domain.migrations.order import Work, migration
+from interlock.domain.migrations.layout import lay_out, unkept
+from interlock.domain.migrations.migration import Dialect, Migration, Planned
+from interlock.domain.migrations.order import Work, in_order
+from interlock.domain.migrations.unsafe import unsafe_statements
 from interlock.domain.schemas.contract import Contract
+from interlock.kernel.finding import Finding
 
 
 def plan_migration(
@@ -40,12 +43,14 @@ def plan_migration(
     layout, found = lay_out(lens, older, newer, table, key, taken)
     if layout is None:
         return Planned(None, found)
-    server = tuple(int(part) for part in server_version.split(".") if part.isdecimal())
-    shapes, found = shapes_of(lens, older, newer, layout, dialect, server, has_older_view)
+    told = unkept(layout, older, newer, dialect)
+    if any(one.is_blocking for one in told):
+        return Planned(None, told)
+    shapes, found = shapes_of(lens, older, newer, layout, dialect, _version(server_version), has_older_view)
     if shapes is None:
         return Planned(None, found)
     work = _on_postgres(shapes) if dialect == "postgres" else _on_sqlite(shapes)
-    return Planned(migration(layout, newer.name, dialect, loss(lens, older, newer), work), found)
+    return Planned(in_order(layout, newer.name, dialect, loss(lens, older, newer), work), told)
 
 
 def _on_postgres(shapes: Shapes) -> Mapping[str, Work]:
@@ -60,7 +65,7 @@ def _on_postgres(shapes: Shapes) -> Mapping[str, Work]:
         "validate": _work(here.validate(shapes), is_atomic=False),
         "switch": _locking(here.switch(shapes)),
         "stop-old-writes": _locking(here.stop(shapes)),
-        "archive": _work(here.archive(shapes)),
+        "archive": _waiting(here.archive(shapes)),
         "contract": _locking(here.contract(shapes)),
         "expire": _locking(here.expire(shapes)),
     }
@@ -93,7 +98,35 @@ def _work(parts: tuple[Part, ...], is_atomic: bool = True) -> Work:
 
 
 def _locking(parts: tuple[Part, ...]) -> Work:
-    """Work that waits shortly for locks, there and back."""
+    """Work that waits shortly for locks, there and back, and touches no rows on the way there."""
     do, undo = done(parts), undone(parts)
-    wait = (migration_postgres.WAIT,)
-    return Work((*wait, *do) if do else (), (*wait, *undo) if undo else ())
+    wait, hurry = migration_postgres.WAIT, migration_postgres.HURRY
+    return Work((wait, hurry, *do) if do else (), (wait, *undo) if undo else ())
+
+
+def _waiting(parts: tuple[Part, ...]) -> Work:
+    """Work that waits shortly for locks, and then takes as long as there are rows."""
+    wait = migration_postgres.WAIT
+    return Work((wait, *done(parts)), (wait, *undone(parts)))
+
+
+def unsafe(migration: Migration, server_version: str = "") -> tuple[Finding, ...]:
+    """What is unsafe in the statements of a migration while applications use the database, once for each step.
+    SquawkFailed.
+    """
+    found: dict[tuple[str, str], Finding] = {}
+    subject = f"migration:{migration.table}"
+    for step in migration.steps:
+        if migration.dialect == "postgres":
+            answered = migration_postgres.ANSWERED
+            told = squawk_findings(step.do, subject, step.name, server_version, step.is_atomic, answered)
+        else:
+            known = migration_sqlite.ANSWERED
+            told = tuple(unsafe_statements(step.do, subject, step.name, _version(server_version), known))
+        for one in told:
+            found.setdefault((step.name, one.code), one)
+    return tuple(found.values())
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdecimal())

@@ -107,7 +107,7 @@ class _Arrow:
         return _ARROW_MAGIC + bytes(arrow_schema(self.fields).serialize())
 
     def part(self, rows: Any) -> tuple[bytes, bytes]:
-        batches = _table(rows, self.fields).combine_chunks().to_batches()
+        batches = _blanked(_table(rows, self.fields).combine_chunks()).to_batches()
         return b"".join(bytes(one.serialize()) for one in batches), b""
 
     def tail(self, written: Path, notes: Iterable[Note]) -> bytes:
@@ -126,6 +126,21 @@ class _Arrow:
 
     def schema(self) -> Any:
         return arrow_schema(self.fields)
+
+
+def _blanked(table: Any) -> Any:
+    """The table with nothing where null stands. What memory holds there differs from run to run, and is written."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    for place, one in enumerate(table.schema):
+        column = table.column(place)
+        if pa.types.is_nested(one.type):
+            table = table.set_column(place, one, pa.array(column.to_pylist(), one.type))
+        elif column.null_count:
+            made = compute.coalesce(column, pa.scalar(None, one.type))
+            table = table.set_column(place, one, made)
+    return table
 
 
 def _batches(held: Any, schema: Any, size: int) -> Iterable[Any]:

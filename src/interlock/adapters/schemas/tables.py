@@ -29,6 +29,7 @@ from interlock.kernel.ident import did_you_mean
 _TEXT = (".csv", ".tsv")
 _JSON = (".jsonl", ".ndjson", ".json")
 _PARQUET = (".parquet", ".pq")
+_ARROW = (".arrow", ".arrows", ".feather", ".ipc")
 _SAMPLE = "interlock_sample"
 
 
@@ -368,8 +369,10 @@ def _file(backend: Any, path: Path) -> Table:
             rows = backend.read_parquet(path)
         elif suffix in _JSON:
             rows = backend.read_json(path)
+        elif suffix in _ARROW:
+            rows = _arrow(backend, path)
         else:
-            known = ", ".join((*_TEXT, *_PARQUET, *_JSON))
+            known = ", ".join((*_TEXT, *_PARQUET, *_JSON, *_ARROW))
             raise DataUnreadable(f"{path.name} is of no kind that is read", remedy=f"Known are {known}.")
     except DataUnreadable:
         raise
@@ -380,6 +383,20 @@ def _file(backend: Any, path: Path) -> Table:
     )
 
 
+def _arrow(backend: Any, path: Path) -> Any:
+    """An Arrow file or stream; one that is not compressed is read where it is mapped."""
+    import pyarrow as pa
+    from pyarrow import ipc
+
+    with pa.memory_map(str(path)) as held:
+        is_file = bytes(held.read(6)) == b"ARROW1"
+        held.seek(0)
+        whole = (ipc.open_file(held) if is_file else ipc.open_stream(held)).read_all()
+    backend.con.register(_MAPPED, whole)
+    return backend.table(_MAPPED)
+
+
+_MAPPED = "interlock_mapped"
 _CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
 _CSV_REASON = re.compile(
     r"^(Expected Number of Columns: .*|Value with unterminated quote.*|Invalid unicode.*)", re.M

@@ -63,6 +63,7 @@ class Link:
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"nats {name}", daemon=True)
         self._thread.start()
         self.connection: Client | None = None
+        self._fault = ""
         self.on_closed: list[Callable[[], None]] = []
 
     @property
@@ -87,7 +88,7 @@ class Link:
 
     def open(self) -> None:
         """Connect to the first of the servers that answers."""
-        self.call(self._connect(), CALL_S * len(self._place.brokers))
+        self.call(self._connect(), CALL_S * (1 + len(self._place.brokers)))
 
     async def _connect(self) -> None:
         from nats.aio.client import Client
@@ -103,27 +104,26 @@ class Link:
                 kept.pairs = pairs_of(bytes(headers))
                 return kept
 
-        faults = []
-        for broker in self._place.brokers:
-            client = Faithful()
-            try:
-                await client.connect(f"{self._place.scheme}://{broker}", **self._options())
-            except Exception as fault:  # the client raises its own, the socket's and the parser's
-                faults.append(f"{broker}: {str(fault) or type(fault).__name__}")
-                with suppress(Exception):
-                    await client.close()
-                continue
-            self.connection = client
-            return
-        raise BusAway(f"no NATS server answers ({'; '.join(faults)})")
+        client = Faithful()
+        servers = [f"{self._place.scheme}://{broker}" for broker in self._place.brokers]
+        self._fault = ""
+        try:
+            await client.connect(servers, **self._options())
+        except Exception as fault:  # the client raises its own, the socket's and the parser's
+            with suppress(Exception):
+                await client.close()
+            why = self._fault or str(fault) or type(fault).__name__
+            raise BusAway(f"no NATS server answers at {', '.join(self._place.brokers)} ({why})") from fault
+        self.connection = client
 
     def _options(self) -> dict[str, Any]:
         async def closed() -> None:
             for told in self.on_closed:
                 told()
 
-        async def quiet(fault: Exception) -> None:
-            """Told by whoever waits for an answer."""
+        async def remembered(fault: Exception) -> None:
+            """Told by whoever waits for an answer, and when no server answers."""
+            self._fault = str(fault) or type(fault).__name__
 
         user, password = self._place.login
         login: dict[str, Any] = {"user": user, "password": password} if user else {}
@@ -132,10 +132,12 @@ class Link:
         return login | {
             "name": self._name,
             "allow_reconnect": False,
+            "max_reconnect_attempts": 1,
+            "reconnect_time_wait": 0,
             "connect_timeout": 3,
             "ping_interval": 5,
             "max_outstanding_pings": 2,
-            "error_cb": quiet,
+            "error_cb": remembered,
             "closed_cb": closed,
         }
 

@@ -50,6 +50,7 @@ class NatsSource:
         self.name = place.name
         self._place, self._relay, self._key, self._start = place, relay, key, start
         self._link: Link | None = None
+        self._consumer = ""
         self._resumed: dict[str, Marks | None] = {}
         self._notices: tuple[str, ...] = ()
 
@@ -62,11 +63,11 @@ class NatsSource:
     def close(self) -> None:
         if self._link is None:
             return
-        if self._link.connection is not None and self._link.connection.is_connected:
+        if self._consumer and self._link.connection is not None and self._link.connection.is_connected:
             with suppress(BusAway):
                 self._link.call(self._leave(self._link), 2.0)
         self._link.close()
-        self._link = None
+        self._link, self._consumer = None, ""
 
     async def _leave(self, link: Link) -> None:
         from nats.js.errors import Error

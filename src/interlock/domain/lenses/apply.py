@@ -63,9 +63,6 @@ TEXT_DIGITS = 15
 MAX_DEPTH = 64
 """Objects and arrays may be nested this deep in a translated body."""
 
-NOT_JSON = "the body is not valid JSON"
-"""Why a body is rejected that no lens could read: its sender's doing, not the lens's."""
-
 Record = dict[str, Any]
 _INTEGER_TEXT = re.compile(rf"[+-]?[0-9]{{1,{TEXT_DIGITS}}}")
 
@@ -382,7 +379,7 @@ def translate_text(program: Program, text: str) -> str:
 
     Numbers are read as Python integers and doubles, so an untouched decimal may be written more shortly.
     """
-    body = read_json(text)
+    body = _read(text)
     run = compile_program(program)
     match body:
         case dict():
@@ -391,22 +388,16 @@ def translate_text(program: Program, text: str) -> str:
             translated = [run(record) for record in records]
         case _:
             raise Rejected("", "the body is neither an object nor an array of objects")
-    return write_json(translated)
+    return json.dumps(translated, separators=(",", ":"), allow_nan=False)
 
 
-def write_json(body: Any) -> str:
-    """JSON data as text without space."""
-    return json.dumps(body, separators=(",", ":"), allow_nan=False)
-
-
-def read_json(text: str) -> Any:
-    """A body as JSON data. Rejected as `translate_text` says; with the reason NOT_JSON when it is none."""
+def _read(text: str) -> Any:
     try:
         body = json.loads(
             text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=lambda name: _finite(name)
         )
     except (ValueError, RecursionError):
-        raise Rejected("", NOT_JSON) from None
+        raise Rejected("", "the body is not valid JSON") from None
     if _depth(body) > MAX_DEPTH:
         raise Rejected("", f"the body nests deeper than {MAX_DEPTH}")
     return body

@@ -9,7 +9,7 @@ Whatever counts (records here, one query on an engine) follows these rules:
 - A field within objects is compared by its dotted path; within a list of objects it is compared in all of them at
   once. A difference counts for the field and for every object or list around it.
 - Fields that the contract does not declare are compared too, by their outermost name.
-- In a table a field that is not there is null; in JSON lines the two differ.
+- In a table a field that is not there is null, in both versions; in JSON lines the two differ.
 """
 
 from __future__ import annotations
@@ -232,15 +232,21 @@ def _names(one: Trace) -> Iterator[str]:
                 pass
 
 
-def counted_records(asked: Trip, rows: Iterable[Record], is_table: bool = False) -> Counts:
-    """The counts over records as JSON has them. is_table: they are rows of a table, where nothing is absent."""
+def counted_records(asked: Trip, rows: Iterable[Record | Rejected], is_table: bool = False) -> Counts:
+    """The counts over records as JSON has them; Rejected stands for one that could not be read. is_table: they are
+    rows of a table, where nothing is absent.
+    """
     there, back = compile_program(asked.there), compile_program(asked.back)
-    tally = Tally(asked)
+    tally = Tally(asked, None if is_table else ABSENT)
     for row in rows:
         tally.rows += 1
         way: Way = "there"
         try:
+            if isinstance(row, Rejected):
+                raise row
             moved = there(row)
+            if is_table:
+                moved = as_in_table(moved, asked.target.fields)
             way = "back"
             came = back(moved)
         except Rejected as why:
@@ -250,6 +256,30 @@ def counted_records(asked: Trip, rows: Iterable[Record], is_table: bool = False)
             row, came = completed(row, asked.source.fields), completed(came, asked.source.fields)
         tally.compare(row, came, moved)
     return tally.counts()
+
+
+def as_in_table(record: Any, fields: tuple[Field, ...]) -> dict[str, Any]:
+    """The record after it was a row of a table, where absent and null are one: it lacks what is null and may only
+    be absent, and has null for what may be either.
+    """
+    row = dict(record)
+    for one in fields:
+        value = _in_table(row.get(one.name), one.type)
+        if value is None and not (one.required or one.nullable):
+            row.pop(one.name, None)
+        else:
+            row[one.name] = value
+    return row
+
+
+def _in_table(value: Any, one: Type) -> Any:
+    match value, one:
+        case dict(), Struct(fields):
+            return as_in_table(value, fields)
+        case list(), List(element):
+            return [_in_table(inner, element.type) for inner in value]
+        case _:
+            return value
 
 
 def completed(record: Any, fields: tuple[Field, ...]) -> dict[str, Any]:
@@ -278,9 +308,10 @@ class _FieldTally:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts that grow row by row."""
+    """Counts that grow row by row. absent: what a field that is not there counts as."""
 
     trip: Trip
+    absent: Any = ABSENT
     rows: int = 0
     survived: int = 0
     fields: dict[str, _FieldTally] = field(default_factory=dict)
@@ -302,14 +333,14 @@ class Tally:
     def compare(self, was: Record, came: Record, moved: Record) -> None:
         is_whole = True
         for path in self.fields | dict.fromkeys({*was, *came}):
-            before, after = at_path(was, path), at_path(came, path)
+            before, after = at_path(was, path, self.absent), at_path(came, path, self.absent)
             if is_same(before, after):
                 continue
             is_whole = False
             known = self.fields.setdefault(path, _FieldTally())
             known.changed += 1
-            if len(known.examples) < MOST_EXAMPLES:
-                is_hidden = path in self.redacted or path not in self.declared
+            is_hidden = path in self.redacted or path not in self.declared
+            if len(known.examples) < (1 if is_hidden else MOST_EXAMPLES):
                 known.examples.append(example(before, after, is_hidden))
         self.survived += is_whole
         for path in self.made:
@@ -368,17 +399,21 @@ def written(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A verdict of `loss`, and what the rows say to it: of `rows` that were counted it concerns `found`."""
+    """A verdict of `loss`, and what the rows say to it: of `rows` that were counted it concerns `found`; None where
+    these rows have nothing to say, since it is about values of the other version.
+    """
 
     direction: Direction
     field: str
     effect: Effect
     says: str
-    found: int
+    found: int | None
     rows: int
 
     @property
     def result(self) -> str:
+        if self.found is None:
+            return "not of these rows"
         return f"{self.found:,} of {self.rows:,} rows" if self.found else "exact on this data"
 
 
@@ -392,7 +427,7 @@ def settled(told: LensLoss, audit: Audit) -> tuple[Settled, ...]:
     for line in (one for way in asked for one in told.of(way)):
         version = audit.target if line.effect == "fabricated" else audit.source
         counted = by_name.get((version, line.field)) or by_name.get((audit.source, line.field))
-        rows = _concerned(line.effect, counted or FieldAudit(version, line.field))
+        rows = None if counted is None else _concerned(line.effect, counted)
         found.append(Settled(line.direction, line.field, line.effect, line.says, rows, audit.counts.rows))
     return tuple(found)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, assert_never
 
-from interlock.domain.lenses.apply import NOT_JSON, Record, Rejected, compile_program, read_json, write_json
+from interlock.domain.lenses.apply import Record, Rejected, compile_program
 from interlock.domain.lenses.ops import Add, Nest, Program, Recombine, Rename, Unnest
 from interlock.domain.schemas.field import Field
 from interlock.domain.schemas.formats.oip import datatype_of
@@ -95,19 +95,6 @@ def body_run(
         if not records and isinstance(frame, Table | Columns | Tensors):
             return _without_rows(frame, translate, types or {}, kept)
         return closed(frame, made, types or {}, kept)
-
-    return translated
-
-
-def bytes_run(run: Callable[[Any], Any]) -> Callable[[bytes], bytes]:
-    """`run` on bodies as they travel: JSON in UTF-8."""
-
-    def translated(body: bytes) -> bytes:
-        try:
-            text = body.decode()
-        except UnicodeDecodeError:
-            raise Rejected("", NOT_JSON) from None
-        return write_json(run(read_json(text))).encode()
 
     return translated
 

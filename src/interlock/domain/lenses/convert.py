@@ -18,9 +18,9 @@ from interlock.domain.lenses.labels import paired
 from interlock.domain.lenses.profile import SMALL, Profile, overlap
 from interlock.domain.lenses.units import conversion
 from interlock.domain.schemas.diff import beyond, shown
-from interlock.domain.schemas.field import Field, Kind, List, Scalar, Struct
+from interlock.domain.schemas.field import Date, Field, Float, Int, List, Number, Scalar, String, Struct
 
-_TEXTS: tuple[tuple[Kind, Kind], ...] = (("string", "date"), ("date", "string"))
+_TEXTS = ((String, Date), (Date, String))
 Inside = Callable[[tuple[Field, ...], tuple[Field, ...]], tuple[Entry, ...]]
 """Drafts the inside of an object, from its older and its newer fields."""
 
@@ -49,7 +49,17 @@ def is_convertible(older: Field, newer: Field) -> bool:
         case _, List(other):
             return older.kind != "object" and is_convertible(older, other)
     pair = (older.kind, newer.kind)
-    return older.kind == newer.kind or pair in CASTS or pair in _TEXTS or bool(_values(older) and _values(newer))
+    return (
+        older.kind == newer.kind
+        or pair in CASTS
+        or _are_dates(older, newer)
+        or bool(_values(older) and _values(newer))
+    )
+
+
+def _are_dates(older: Field, newer: Field) -> bool:
+    """Whether the one is a date and the other text, of types that expressions have."""
+    return (type(older.type), type(newer.type)) in _TEXTS
 
 
 def conversions(asked: Converted, inside: Inside) -> tuple[Entry, ...]:
@@ -84,7 +94,7 @@ def _of_scalar(asked: Converted) -> Iterator[Entry]:
         yield mapped
     else:
         yield from _numbers(asked)
-        if (older.kind, newer.kind) in _TEXTS:
+        if _are_dates(older, newer):
             yield _dates(newer.name, newer.kind == "date")
     if older.nullable and not newer.nullable and newer.default and newer.default[0] is not None:
         why = "null has no place in the newer version; its default stands in"
@@ -101,7 +111,8 @@ def _numbers(asked: Converted) -> Iterator[Entry]:
             yield Entry(cast)
         return
     guess = None if older.unit and newer.unit else Guess(0.7, (asked.why or "the names tell units",))
-    if older.kind == "integer" and newer.kind == "number" and found[0].denominator != 1:
+    is_float = isinstance(newer.type, Float | Number)
+    if isinstance(older.type, Int) and is_float and found[0].denominator != 1:
         yield Entry({"split": _rounded_back(name, *found)}, guess)
         return
     if is_cast and older.kind != "number":  # a unit op rounds numbers to whole ones by itself

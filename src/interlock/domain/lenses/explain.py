@@ -55,8 +55,8 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A field of a record on its way: JSON text, empty where it is not there. source: as the older version calls it,
-    target: as the newer one does. is_changed: whether it came back as something else.
+    """A field of a record on its way: JSON text, empty where it is not there. source, target: as the older and the
+    newer version call it. is_changed: whether it came back as something else.
     """
 
     source: str

@@ -21,14 +21,14 @@ from typing import Any
 
 from interlock.domain.lenses.apply import Record, compile_program
 from interlock.domain.lenses.flow import start
-from interlock.domain.lenses.generated.source import Proven, Source, Unexpected, Value
+from interlock.domain.lenses.generated.source import Proven, Source, Value
 from interlock.domain.lenses.generated.walk import Walk, moved
 from interlock.domain.lenses.ops import Program
 from interlock.domain.schemas.field import Field
 
 Translate = Callable[[Mapping[str, Any]], Record]
 SHAPES = 32
-"""So many lists of keys get a function of their own."""
+"""So many lists of keys get a function of their own, and twice as many where unknown fields may come."""
 FAMILIAR = 4
 """A list of keys gets one when it has come so often."""
 REMEMBERED = 256
@@ -39,7 +39,7 @@ def translator(program: Program, fields: Sequence[Field], is_open: bool = True) 
     """The program as a function of a record of the contract with `fields`; the record given is left alone.
 
     It returns and raises (Rejected) exactly as `compile_program(program)` does, whatever the record; records that
-    keep the contract are fast. is_open: whether unknown fields may come, so that other lists of keys are learned.
+    keep the contract are fast. is_open: whether unknown fields may come.
     """
     return _Generated(program, fields, is_open).start()
 
@@ -52,7 +52,7 @@ class _Generated:
         self.known = moved(program, start(fields))
         self.reference = compile_program(program)
         self.promised = tuple(one.name for one in fields)
-        self.shapes = SHAPES
+        self.shapes = SHAPES * (2 if is_open else 1)
         self.made: dict[tuple[str, ...], Translate] = {}
         self.seen: dict[tuple[str, ...], int] = {}
 
@@ -61,7 +61,7 @@ class _Generated:
         return self.function(self.promised, self.careful, is_hopeful=True) or self.unfamiliar
 
     def careful(self, record: Mapping[str, Any]) -> Record:
-        """A record that was not as the contract lets hope: values are tested one by one before the reference has it."""
+        """A record that is not as was hoped: its values are tested one by one before the reference has it."""
         if tuple(record) != self.promised:
             return self.unfamiliar(record)
         if self.promised not in self.made:
@@ -99,14 +99,14 @@ class _Generated:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a program does with a field of the record: whether an op looks at its value, whether it leaves as it came."""
+    """What a program does with a field: whether an op looks at its value, whether it leaves as it came."""
 
     is_looked_at: bool
     is_passed_on: bool
 
 
 def uses(program: Program, fields: Sequence[Field]) -> Mapping[str, Use]:
-    """What `program` does with each field of a record that has all of them. Empty when it cannot be told."""
+    """What `program` does with each field of a record that has all of them."""
     source, body = _opened(program, fields, {})
     words = {*_WORD.findall(body)}
     return {one.name: Use(f"r{n}" in source.looked_at, f"q{n}" in words) for n, one in enumerate(fields)}
@@ -119,26 +119,27 @@ def opened_translator(
     opening: Mapping[str, Callable[[Any], Any]],
     is_mapping: bool = False,
 ) -> Callable[[Any], Record] | None:
-    """The program as a function of something that holds the values of all fields: an object in its attributes f0, f1,
-    and so on, or a mapping in the order of the fields.
+    """The program as a function of something that holds the values of all fields: an object in its attributes f0,
+    f1, and so on, or a mapping in the order of the fields.
 
     proven: the types that are certain, null aside where the field is nullable. opening: makes the value of what
-    stands for it in the record; where the value leaves as it came, that is passed on. The function raises Unexpected
-    for what it cannot translate, rejections included. None when it cannot be made.
+    stands for it in the record; where the value leaves as it came, that is passed on. The function raises whatever
+    comes (Unexpected, KeyError) for what it cannot translate, rejections included. None when it cannot be made.
     """
     source, body = _opened(program, fields, proven)
     words, lines = {*_WORD.findall(body)}, []
-    if is_mapping:
+    if is_mapping and fields:
         lines.append(f"{''.join(f'q{n}, ' for n in range(len(fields)))}= record.values()")
     for n, one in enumerate(fields):
-        is_looked_at, is_needed = f"r{n}" in words, f"r{n}" in words or f"q{n}" in words
+        is_looked_at = f"r{n}" in source.looked_at  # and opened, even where the text then has no need of the value
+        is_needed = is_looked_at or f"q{n}" in words
         if is_needed and not is_mapping:
             lines.append(f"q{n} = record.f{n}")
         if is_looked_at:
             lines.append(
                 f"r{n} = {source.bind(opening[one.name])}(q{n})" if one.name in opening else f"r{n} = q{n}"
             )
-    return made(source, (*lines, *body.splitlines()), _unexpected)
+    return made(source, (*lines, *body.splitlines()), None)
 
 
 _WORD = re.compile(r"\b[rq][0-9]+\b")
@@ -159,20 +160,19 @@ def _opened(program: Program, fields: Sequence[Field], proven: Mapping[str, Prov
     return source, Walk(translator, source).body(program, there, moved(program, start(fields)))
 
 
-def _unexpected(record: Any) -> Record:
-    raise Unexpected
-
-
-def made(source: Source, lines: Iterable[str], otherwise: Callable[[Any], Any]) -> Callable[[Any], Any] | None:
-    """A function of one argument, `record`; whatever it raises is left to `otherwise`, and forgotten before, because
-    the text of an exception may hold a value.
+def made(
+    source: Source, lines: Iterable[str], otherwise: Callable[[Any], Any] | None
+) -> Callable[[Any], Any] | None:
+    """A function of one argument, `record`. What it raises is left to `otherwise`, if there is one, and forgotten
+    before, because the text of an exception may hold a value.
 
     None when the program is too deep for Python's compiler.
     """
-    body = "\n".join(f"        {line}" for line in lines)
-    text = (
-        f"def run(record):\n    try:\n{body}\n    except Exception:\n        pass\n    return otherwise(record)\n"
-    )
+    if otherwise is None:
+        text = f"def run(record):\n{_indented(lines, 4)}\n"
+    else:
+        tried = f"    try:\n{_indented(lines, 8)}\n    except Exception:\n        pass"
+        text = f"def run(record):\n{tried}\n    return otherwise(record)\n"
     space: dict[str, Any] = {**source.bound, "otherwise": otherwise}
     try:
         exec(compile(text, "<lens>", "exec"), space)
@@ -180,3 +180,7 @@ def made(source: Source, lines: Iterable[str], otherwise: Callable[[Any], Any]) 
         return None
     run: Callable[[Any], Any] = space["run"]
     return run
+
+
+def _indented(lines: Iterable[str], width: int) -> str:
+    return "\n".join(" " * width + line for line in lines)

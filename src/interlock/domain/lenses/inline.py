@@ -33,7 +33,7 @@ def why_hop(request: Program, response: Program, body: BodyShape) -> Iterator[st
 
 
 def path_lacks(program: Program, body: BodyShape) -> tuple[str, ...]:
-    """The ops that no engine can run on bodies of the shape: a tensor holds plain values, no objects and no nulls."""
+    """The ops that no engine can run on bodies of the shape: a tensor holds plain values, no objects, no nulls."""
     return tuple(lack for op in program for lack in _tensor_lacks(op)) if body == "oip" else ()
 
 

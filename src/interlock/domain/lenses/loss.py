@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, assert_never
 
-from interlock.domain.lenses.apply import EXACT_LIMIT, Rejected, apply, compile_program
+from interlock.domain.lenses.apply import EXACT_LIMIT, Rejected, apply
 from interlock.domain.lenses.expressions.nodes import Expr, columns, is_nullable
+from interlock.domain.lenses.generate import translator
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import (
     Add,
@@ -463,7 +464,7 @@ class _Tally:
 
 def counted(lens: Lens, rows: Iterable[Mapping[str, Any]]) -> LossCounts:
     """How many of `rows`, records of the older version, do not survive the trip to the newer one and back."""
-    there, back = compile_program(lens.ops), compile_program(reversed_ops(lens.ops))
+    there, back = translator(lens.ops, ()), translator(reversed_ops(lens.ops), ())
     changed, rejected = _Tally(), _Tally()
     total = survived = 0
     for row in rows:

@@ -10,7 +10,7 @@ from interlock.domain.lenses.expressions.write import quoted
 from interlock.domain.lenses.guess import Entry, Guess
 from interlock.domain.lenses.likeness import words
 from interlock.domain.lenses.profile import Profile, overlap
-from interlock.domain.schemas.field import Field
+from interlock.domain.schemas.field import Field, Int, String
 
 _SEPARATORS = (" ", "-", "/", ", ", ",", ":", "_", "|", "@", ";")
 _FIRST = frozenset(("first", "given", "fore"))
@@ -80,15 +80,15 @@ def merges(whole: Part, parts: Sequence[Part]) -> Recombination | None:
 def _found(whole: Part, parts: Sequence[Part]) -> _Found | None:
     if whole.field.kind == "date":
         return _date(whole, parts)
-    if whole.field.kind != "string" or whole.field.enum:
+    if not isinstance(whole.field.type, String) or whole.field.enum:
         return None
-    texts = [one for one in parts if one.field.kind == "string"]
+    texts = [one for one in parts if isinstance(one.field.type, String)]
     return _by_data(whole, texts) or _by_names(whole, texts)
 
 
 def _date(whole: Part, parts: Sequence[Part]) -> _Found | None:
     """A date and its year, month and day as whole numbers."""
-    numbers = {words(one.name)[-1:]: one for one in reversed(parts) if one.field.kind == "integer"}
+    numbers = {words(one.name)[-1:]: one for one in reversed(parts) if isinstance(one.field.type, Int)}
     chosen = [numbers.get((word,)) for word, _ in _DATE]
     found = [one for one in chosen if one is not None]
     if len(found) < len(_DATE):

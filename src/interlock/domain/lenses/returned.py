@@ -52,13 +52,16 @@ def is_same(was: Any, came: Any) -> bool:
     return was is came or equal_json(was, came)
 
 
-def at_path(record: Any, path: str) -> Any:
-    """What stands at a dotted path: ABSENT, or a list of what stands there in each object of a list."""
+def at_path(record: Any, path: str, absent: Any = ABSENT) -> Any:
+    """What stands at a dotted path; `absent` when nothing does. Through a list of objects: a list of what stands
+    there in each.
+    """
     name, _, rest = path.partition(".")
     match record:
         case dict():
-            return at_path(record.get(name, ABSENT), rest) if rest else record.get(name, ABSENT)
+            inner = record.get(name, absent)
+            return at_path(inner, rest, absent) if rest else inner
         case list():
-            return [at_path(one, path) for one in record]
+            return [at_path(one, path, absent) for one in record]
         case _:
-            return ABSENT
+            return absent

@@ -150,10 +150,10 @@ class _Level:
         left = [*removed, *(inner for one in removed for inner in self._inner(one, self._older_place))]
         right = [*added, *(inner for one in added for inner in self._inner(one, self._newer_place))]
         pairs = [p for p in _pairs(left, right) if min(len(p.older.path), len(p.newer.path)) == 1]
-        chosen = _without_clashes(_chosen(pairs))
-        for struct in {p.newer.path[0] for p, _ in chosen if len(p.newer.path) == 2}:
+        chosen = sorted(_without_clashes(_chosen(pairs)), key=lambda one: (one[0].older.spot, one[0].older.path))
+        for struct in sorted({p.newer.path[0] for p, _ in chosen if len(p.newer.path) == 2}):
             self._nest(struct, [(p, c) for p, c in chosen if p.newer.path[0] == struct])
-        for struct in {p.older.path[0] for p, _ in chosen if len(p.older.path) == 2}:
+        for struct in sorted({p.older.path[0] for p, _ in chosen if len(p.older.path) == 2}):
             self._unnest(struct, [(p, c) for p, c in chosen if p.older.path[0] == struct])
         plain = [(p, c) for p, c in chosen if len(p.older.path) == len(p.newer.path) == 1]
         removed = [one for one in removed if one.path[0] not in {p.older.path[0] for p, _ in chosen}]

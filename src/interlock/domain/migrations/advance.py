@@ -127,7 +127,8 @@ def _is_untouched(position: Position, step: MigrationStep) -> bool:
     """Whether the step under way had no effect yet. A statement outside of a transaction may have one before it is
     written down.
     """
-    return step.is_atomic and position.statement == 0 and (bool(step.do) or position.copied.after is None)
+    has_rows = not step.do and step.batch is not None and position.copied.after is not None
+    return step.is_atomic and position.statement == 0 and not has_rows
 
 
 def _cost(step: MigrationStep) -> str:
@@ -147,12 +148,11 @@ def _execute(position: Position, step: MigrationStep, statements: tuple[str, ...
     return Execute(position.step, left if step.is_atomic else left[:1], position.statement, step.is_atomic, because)
 
 
-def begun(position: Position, action: Begin, now: Instant) -> Position:
+def begun(migration: Migration, position: Position, action: Begin, now: Instant) -> Position:
     """The position once the phase is entered."""
-    copied = Copied() if action.does == "doing" else position.copied
-    return replace(
-        position, step=action.step, phase=action.does, statement=action.skips, since=now, copied=copied
-    )
+    is_fresh = action.does == "doing" and migration.steps[action.step].batch is not None
+    copied = Copied() if is_fresh else position.copied
+    return replace(position, step=action.step, phase=action.does, statement=action.skips, since=now, copied=copied)
 
 
 def executed(position: Position, action: Execute) -> Position:

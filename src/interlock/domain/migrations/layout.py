@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Rename
 from interlock.domain.lenses.trace import Trace, traces
+from interlock.domain.migrations.migration import Dialect
 from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.field import Field
 from interlock.kernel.finding import Finding, Severity
@@ -171,6 +172,35 @@ def _held(one: Field) -> Field:
     )
 
 
+def unkept(layout: Layout, older: Contract, newer: Contract, dialect: Dialect) -> tuple[Finding, ...]:
+    """What the migration does not do that someone could expect of it: warnings, and an error for what would fail."""
+    return tuple((*_not_dropped(layout, older, dialect), *_not_kept(layout, newer)))
+
+
+def _not_dropped(layout: Layout, older: Contract, dialect: Dialect) -> Iterator[Finding]:
+    """SQLite drops no column that a key or an index has (sqlite.org/lang_altertable.html)."""
+    keys = {name for names in (*older.record.unique, older.record.primary_key) for name in names}
+    keys |= {name for one in older.record.references for name in one.fields}
+    for one in layout.gone:
+        if dialect == "sqlite" and (one.is_unique or one.name in keys):
+            says = f"SQLite cannot drop the column `{one.name}`, which a key or a constraint of the table has"
+            remedy = "Drop that index first and declare the field without it, or build the table anew."
+            yield Finding("migration.column_bound", Severity.ERROR, f"table:{layout.table}", says, remedy)
+
+
+def _not_kept(layout: Layout, newer: Contract) -> Iterator[Finding]:
+    rules: list[str] = [f"the check {one.name!r}" for one in newer.record.checks]
+    new = {one.field.name for one in layout.new}
+    rules += [f"the reference to {one.to}" for one in newer.record.references if new & set(one.fields)]
+    for one in layout.new:
+        kinds = {"pattern": one.field.pattern, "format": one.field.format, "multiple": one.field.multiple_of}
+        rules += [f"the {kind} of `{one.field.name}`" for kind, value in kinds.items() if value]
+    if rules:
+        says = f"the database does not keep {', '.join(rules)} of version {newer.version}"
+        remedy = "Add it by hand after the switch, or check the rows with `interlock data validate`."
+        yield Finding("migration.rule_not_kept", Severity.WARNING, f"table:{layout.table}", says, remedy)
+
+
 def _free(name: str, after: str, used: Collection[str]) -> str:
     folded = {one.casefold() for one in used}
     candidate, number = short_name(name), 0
@@ -200,7 +230,7 @@ def _findings(
             says = f"the lens changes the key column `{name}`, so that rows could not be told to be the same"
             remedy = "Keep the key as it is, or rename it without changing its type or constraints."
             yield Finding("migration.key_changed", Severity.ERROR, subject, says, remedy)
-        elif (one := older.field(name)) is not None and (one.nullable or not one.required):
+        elif by_older[name].field.nullable or not by_older[name].field.required:
             says = f"the key column `{name}` may be null"
             yield Finding("migration.key_nullable", Severity.ERROR, subject, says, "Name a key that is never null.")
     folded = {one.casefold() for one in taken}
@@ -213,4 +243,3 @@ def _findings(
         if len(name.encode()) > LONGEST_NAME:
             says = f"the name `{name[:40]}...` has more than {LONGEST_NAME} bytes"
             yield Finding("migration.name_long", Severity.ERROR, subject, says, "Give it a shorter name.")
-

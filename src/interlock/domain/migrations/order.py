@@ -54,8 +54,8 @@ ORDER: Final[Mapping[str, _Place]] = {
     "switch": _Place("switch", "`{current_view}` shows version {newer} instead of {older}"),
     "stop-old-writes": _Place(
         "stop-old-writes",
-        "refuse who still writes version {older}; its columns stay, and what is written to version {newer} must still"
-        " have a form in it",
+        "refuse who still writes version {older}; its columns stay, and what is written to version {newer} must"
+        " still have a form in it",
     ),
     "archive": _Place("contract", "keep the columns that go in `{archive}`, by key"),
     "contract": _Place(
@@ -66,10 +66,10 @@ ORDER: Final[Mapping[str, _Place]] = {
     ),
     "expire": _Place("contract", "drop `{archive}`", is_reversible=False),
 }
-"""Every step by its name. `contract` is told as irreversible, since what was written after it is lost or computed."""
+"""Every step by its name. What is written after `contract` has no older form of its own."""
 
 
-def migration(layout: Layout, contract: str, dialect: str, losses: LensLoss, work: Mapping[str, Work]) -> Migration:
+def in_order(layout: Layout, contract: str, dialect: str, losses: LensLoss, work: Mapping[str, Work]) -> Migration:
     """The migration of what there is to do, by the names of ORDER."""
     versions = (layout.older_version, layout.newer_version)
     words = {
@@ -128,7 +128,8 @@ def _no_return(layout: Layout) -> str:
     older = layout.older_version
     if not gone:
         return f"`contract` takes version {older} away for good; no column is dropped with it"
+    kept = layout.archive
     return (
-        f"`contract` drops {gone}: from there on rows of version {older} come from `{layout.archive}`, or are computed"
-        f" where they were written since; when `expire` drops `{layout.archive}`, they do not come back"
+        f"`contract` drops {gone}: from there on rows of version {older} come from `{kept}`, or are computed where"
+        f" they were written since; when `expire` drops `{kept}`, they do not come back"
     )

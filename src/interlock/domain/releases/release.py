@@ -10,6 +10,9 @@ from interlock.domain.lenses.inline import LensEngine
 from interlock.domain.lenses.ops import Program
 from interlock.kernel.digest import SPARSE, digest, short
 
+ENTITY_HEADER = "x-entity-key"
+"""Names the entity that stays in one release, where a service declares no other header."""
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:
@@ -40,7 +43,7 @@ class Deployment:
     version: str
     endpoints: tuple[str, ...]
     edge: bool = False
-    entity_header: str = "x-entity-key"
+    entity_header: str = ENTITY_HEADER
     unkeyed: Literal["baseline", "split"] = "baseline"
     replay: Replay = Replay()
     segment_header: str = ""

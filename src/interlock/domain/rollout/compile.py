@@ -313,7 +313,8 @@ def _not_in_path(plan: Plan, change: Change) -> Iterator[Finding]:
     for one in plan.candidate.deployments:
         for role, program in (("request", one.request), ("response", one.response)):
             if lacks := path_lacks(program, one.body):
-                says = f"tensors cannot hold what the {role} lens of {one.service}@{one.version} does: {', '.join(lacks)}"
+                lens = f"the {role} lens of {one.service}@{one.version}"
+                says = f"tensors cannot hold what {lens} does: {', '.join(lacks)}"
                 remedy = "Keep to plain fields in it, or let callers speak the contract version of the service."
                 yield Finding(
                     "lens.not_in_path", Severity.ERROR, f"service:{one.service}", says, remedy, change.where

@@ -82,8 +82,8 @@ def _take_order(plan: Plan, position: Position, seen: Seen, now: Instant) -> Dec
                 return _stay(heeded, "not promoted: the approvals do not cover this plan")
             if seen.ill or seen.fault:
                 return _stay(heeded, "not promoted: " + (seen.fault or _illness(seen)))
-            if lacks := tables_lack(plan, seen.tables, BEFORE_TRAFFIC):
-                return _stay(heeded, f"not promoted: {lacks}")
+            if tables_lack(plan, seen.tables, BEFORE_TRAFFIC):
+                return None  # the order stays, and is taken up once the tables are there
             step = next(i for i, stage in enumerate(plan.stages) if isinstance(stage, Promote))
             return _enter(
                 plan, replace(heeded, is_paused=False), max(step, position.stage), now, f"promoted, because {asked}"

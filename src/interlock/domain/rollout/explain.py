@@ -102,7 +102,7 @@ def _looked_at(gate: Gate) -> str:
 
 
 def explain_lenses(plan: Plan) -> tuple[tuple[str, str], ...]:
-    """(service@version, what translates its requests and answers, and why that) for each that a lens stands before."""
+    """(service@version, what translates its requests and answers, and why that) for each with a lens before it."""
     return tuple(
         (f"{one.service}@{one.version}", _explain_engine(one))
         for one in plan.candidate.deployments

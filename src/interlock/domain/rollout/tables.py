@@ -7,7 +7,7 @@ moves, the switch with promotion, and what the old release would not survive onl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from interlock.domain.catalog.database import DatabaseDialect, Table
@@ -35,19 +35,45 @@ BY_ORDER: Final[tuple[StepKind, ...]] = ("stop-old-writes", "contract")
 
 @dataclass(frozen=True, slots=True)
 class TableMove:
-    """A table whose rows go from what `before` says to what `after` says, by `lens`."""
+    """A table whose rows go from what `before` says to what `after` says, by `lens`. has_views: a migration before
+    left the views of `before`.
+    """
 
     table: Table
     dialect: DatabaseDialect
     before: Contract
     after: Contract
     lens: Lens
+    has_views: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """What runners told last of a table: between which versions, how many of how many steps are done, and of which
+    kind the last one was. views: the version whose views an earlier migration left.
+    """
+
+    older: str
+    newer: str
+    done: int
+    steps: int
+    last: StepKind | None = None
+    views: str = ""
+
+    @property
+    def is_between(self) -> bool:
+        """Whether both shapes are there."""
+        return 0 < self.done < self.steps
 
 
 def table_moves(
-    workspace: Workspace, change: Change, current: Release
+    workspace: Workspace, change: Change, current: Release, states: Mapping[str, TableState] | None = None
 ) -> tuple[tuple[TableMove, ...], tuple[Finding, ...]]:
-    """The tables whose contract the change moves, and what keeps them from being moved."""
+    """The tables whose contract the change moves, and what keeps them from moving. states: by `database.table`.
+
+    A table that has both shapes is not moved back by a migration: either release finds its own, and what the change
+    before brought is taken back by its undo.
+    """
     found: list[TableMove] = []
     findings: list[Finding] = []
     moving = {m.name: m for m in planned_moves(change, current, workspace) if m.kind == "contract"}
@@ -55,12 +81,38 @@ def table_moves(
         move = moving.get(one.contract)
         if one.table is None or move is None or move.before == move.after:
             continue
-        made = _table_move(workspace, one.table, move)
+        state = (states or {}).get(str(one.table))
+        between = _between(one.table, move, state)
+        made = between or _table_move(workspace, one.table, move)
         if isinstance(made, TableMove):
-            found.append(made)
+            found.append(replace(made, has_views=state is not None and state.views == move.before))
         else:
-            findings.append(Finding(made[0], Severity.ERROR, str(one.asset), made[1], made[2], one.table.where))
+            severity = Severity.INFO if made[0] == BOTH_SHAPES else Severity.ERROR
+            findings.append(Finding(made[0], severity, str(one.asset), made[1], made[2], one.table.where))
     return tuple(found), tuple(findings)
+
+
+BOTH_SHAPES: Final = "migration.both_shapes"
+
+
+def _between(table: Table, move: PlannedMove, state: TableState | None) -> tuple[str, str, str] | None:
+    """What to say of a table that is between other versions than those of the move: code, sentence, remedy."""
+    if state is None or not state.is_between or (state.older, state.newer) == (move.before, move.after):
+        return None
+    both = f"{move.name}@{state.older} and {move.name}@{state.newer}"
+    if (state.newer, state.older) != (move.before, move.after):
+        says = f"{table} is between {both}, and is in one migration at a time."
+        return (
+            "migration.between",
+            says,
+            "Complete that one (`interlock migration contract --step expire`), or undo it.",
+        )
+    if state.last in BY_ORDER:
+        says = f"{table} no longer takes writes of {move.name}@{move.after}."
+        remedy = "Take that back first, with `interlock migration undo` of the change before, `--to switch`."
+        return "migration.old_writes_stopped", says, remedy
+    remedy = "Afterwards `interlock migration undo` of the change before takes the newer shape away."
+    return BOTH_SHAPES, f"{table} has both {both}, so it need not be moved back.", remedy
 
 
 def _table_move(workspace: Workspace, table: Table, move: PlannedMove) -> TableMove | tuple[str, str, str]:
@@ -132,13 +184,14 @@ def place(migration: Migration) -> str:
 class Allowed:
     """How far a plan's migrations may go now. forward: everything up to this kind may be done without a further
     order; ordered: so far with one; back: nothing up to this kind may be undone, anything may when it is None.
-    because: why not further.
+    because: why not further; is_over: this rollout will not allow more.
     """
 
     forward: StepKind | None
     ordered: StepKind | None = None
     back: StepKind | None = None
     because: str = ""
+    is_over: bool = False
 
     def may_do(self, kind: StepKind, is_ordered: bool) -> bool:
         limit = self.ordered if is_ordered and self.ordered else self.forward
@@ -155,12 +208,13 @@ def allowed(plan: Plan, position: RolloutPosition | None, is_served: bool) -> Al
     if position is None:
         return Allowed(BEFORE_TRAFFIC, because="the switch comes with promotion")
     if position.phase == "draining":
-        return Allowed(None, back="contract", because="requests to the candidate are still under way")
+        because = "requests to the candidate are still under way"
+        return Allowed(None, back="contract", because=because, is_over=True)
     if position.phase == "finished":
         if is_served:
             steward = "the old shape goes only by an explicit order: `interlock migration contract`"
-            return Allowed(WITH_PROMOTION, BY_ORDER[-1], back=WITH_PROMOTION, because=steward)
-        return Allowed(BEFORE_TRAFFIC, because="what the plan moved to serves nobody")
+            return Allowed(WITH_PROMOTION, BY_ORDER[-1], back=WITH_PROMOTION, because=steward, is_over=True)
+        return Allowed(BEFORE_TRAFFIC, because="what the plan moved to serves nobody", is_over=True)
     match plan.stages[position.stage]:
         case Prepare():
             return Allowed(BEFORE_TRAFFIC, because="the switch comes with promotion")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from interlock.adapters.envoy.addresses import split_endpoint
+from interlock.adapters.envoy.hop.config import Sockets
 from interlock.adapters.envoy.names import (
     BAD_FILTER,
     CAPTURE_FILTER,
@@ -22,7 +23,6 @@ from interlock.adapters.envoy.names import (
     parse_route,
 )
 from interlock.adapters.envoy.plane import transition
-from interlock.adapters.envoy.hop.config import Sockets
 from interlock.adapters.envoy.translate import Resources, pin_header
 from interlock.adapters.envoy.translate import translate as translated
 from interlock.adapters.envoy.validate import TableUnsound, refuse_dangling, refuse_unsound

@@ -71,7 +71,13 @@ def test_a_growing_share_keeps_its_keys() -> None:
 
 def test_headers_stay_but_for_our_own() -> None:
     """Repeated ones, order and bytes included."""
-    came = (("baggage", b"a=1"), ("traceparent", b"00-\xff"), ("Interlock-Id", b"old"), ("baggage", b"b=2"), ("n", None))
+    came = (
+        ("baggage", b"a=1"),
+        ("traceparent", b"00-\xff"),
+        ("Interlock-Id", b"old"),
+        ("baggage", b"b=2"),
+        ("n", None),
+    )
     left = relayed_headers(came, "order", "2", "S/1/7")
     assert left == (
         ("baggage", b"a=1"),

@@ -60,13 +60,9 @@ def test_a_lens_that_computes_runs_in_the_hop() -> None:
     """The engine that can is chosen, the op that decided it is named, and it is part of what is approved."""
     plan, refused = planned((Add("b", value=Column("a", FLOAT)),), (A, B))
     assert refused == []
-    assert explain_lenses(plan) == (
-        (
-            "scorer@2",
-            "requests are translated by the lens hop beside the proxy, because the request lens has "
-            "add of `b` with a value",
-        ),
-    )
+    why = "because the request lens has add of `b` with a value"
+    says = f"requests are translated by the lens hop beside the proxy, {why}"
+    assert explain_lenses(plan) == (("scorer@2", says),)
     [deployment] = plan.candidate.deployments
     assert deployment.lens_engine == "hop"
     assert Release((replace(deployment, lens_engine="lua"),)).id != plan.candidate.id

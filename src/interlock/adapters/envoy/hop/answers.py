@@ -6,10 +6,12 @@ import json
 import re
 
 from interlock.adapters.envoy.lua import LENS_HEADER
-from interlock.domain.lenses.apply import NOT_JSON, Rejected
+from interlock.domain.lenses.apply import Rejected
 
 UNSENT_HEADER = "x-interlock-unsent"
 """On an answer to a request that never reached the service."""
+UNREADABLE = frozenset({"body.not_json", "body.not_utf8"})
+"""Codes of rejections that are the caller's doing."""
 _HIDDEN = re.compile(rb"[^A-Za-z0-9_.-]")
 
 
@@ -49,8 +51,8 @@ def shown(rejected: Rejected) -> str:
 
 def refusal(rejected: Rejected, release: str, *, keeps: bool) -> bytes:
     """A request that cannot be translated: the caller's doing when it is no JSON, else the release's."""
-    if rejected.reason == NOT_JSON:
-        told = (400, "The body is not JSON", "lens.unreadable", f"not JSON: {NOT_JSON}")
+    if rejected.code in UNREADABLE:
+        told = (400, "The body is not JSON", "lens.unreadable", f"not JSON: {rejected.reason}")
         return problem(*told, release, mark="unreadable", keeps=keeps)
     told = (422, "The request cannot be translated", "lens.rejected", shown(rejected))
     return problem(*told, release, mark="rejected", keeps=keeps)

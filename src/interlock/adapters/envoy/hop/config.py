@@ -27,7 +27,9 @@ _LONGEST_NAME_BYTES = 40
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Through the hop to one instance of a service. `request` and `response` are programs over records of `body`."""
+    """Through the hop to one instance of a service. `request` and `response` are programs over records in `body`,
+    the types are `Deployment`'s.
+    """
 
     release: str
     endpoint: str
@@ -78,7 +80,7 @@ class Sockets:
 
 
 def sockets(state_dir: Path, workers: int) -> Sockets:
-    """In the state directory, or, when paths there are too long for a socket, in a private one named by its digest."""
+    """In the state directory, or, when its paths are too long for sockets, in a private one named by its digest."""
     near = state_dir / "hop"
     if len(os.fsencode(near)) <= _SUN_PATH_BYTES - _LONGEST_NAME_BYTES:
         return Sockets(near, workers)

@@ -47,9 +47,11 @@ class Hop:
 
     def __init__(self, sockets: Sockets, file: Path, record: Path, log: Path) -> None:
         self._sockets, self._file, self._record, self._log = sockets, file, record, log
+        self._ending: list[int] = []
 
     def serve(self, ways: tuple[Way, ...]) -> None:
         """Return when every way is served; the hop ends when there are none. HopFailed when they are not."""
+        self._ending = [pid for pid in self._ending if is_alive(pid)]
         config = Config(ways, self._sockets.workers, __version__)
         if not ways:
             self.stop()
@@ -74,6 +76,7 @@ class Hop:
         written = self._written()
         if written is None:
             return
+        self._ending.append(written.pid)
         if self.health():
             self._ask("end")
         elif is_alive(written.pid) and self._is_ours(written):
@@ -96,6 +99,7 @@ class Hop:
 
         wait_until(serves, START_LIMIT_S)
         if before and is_alive(before.pid) and self._is_ours(before):
+            self._ending.append(before.pid)
             _signal(before.pid, signal.SIGTERM)
         return told
 

@@ -61,6 +61,8 @@ class Parent:
     listeners: dict[Path, tuple[socket.socket, int]] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     children: dict[int, Child] = field(default_factory=dict)
+    private: tuple[socket.socket, ...] = ()
+    """What no worker may keep open: who connects to a dead parent must be refused."""
     restarts: int = 0
     is_ending: bool = False
     late: list[tuple[float, int]] = field(default_factory=list)
@@ -179,9 +181,9 @@ class Parent:
                 signal.signal(number, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
             mine = {listener for listener, _ in ours}
-            for listener, _ in self.listeners.values():
-                if listener not in mine:
-                    listener.close()
+            others = [listener for listener, _ in self.listeners.values() if listener not in mine]
+            for inherited in (*others, *self.private):
+                inherited.close()
             work(ours, lambda: os.close(write) if os.write(write, b"1") else None)
             code = 0
         finally:
@@ -205,6 +207,7 @@ def run(file: Path, sockets: Sockets, translators: Translators, nonce: str) -> N
     parent = Parent(file, sockets, translators, nonce)
     with _wakeups() as woken:
         with _control(sockets.control) as control:
+            parent.private = (control, woken)
             parent.apply()
             while not parent.is_ending:
                 readable, _, _ = select.select([control, woken], [], [], 0.5 if parent.late else None)
@@ -256,6 +259,7 @@ def _wakeups() -> Iterator[socket.socket]:
 def _answer(control: socket.socket, parent: Parent) -> None:
     connection, _ = control.accept()
     with connection, suppress(OSError):
+        parent.private = (*parent.private[:2], connection)
         connection.settimeout(1.0)
         asked = json.loads(connection.makefile("rb").readline() or b"{}").get("ask")
         told = parent.health()

@@ -2,9 +2,9 @@
 
 The caller is the proxy, which has checked, limited and timed everything already; so this is a small relay with the
 same answers as the Lua in `lua.py`: 422 when a request cannot be translated, 400 when it is not JSON, 502 when an
-answer cannot be translated back (each marked by `x-interlock-lens`). What is not translated streams through: answers
-other than 2xx, or not JSON; requests where only answers have a lens. A service that cannot be reached is a 503 with
-`x-interlock-unsent`, which the proxy may repeat whatever the method.
+answer cannot be translated back (each marked by `x-interlock-lens`). What is not translated streams through:
+answers other than 2xx, or not JSON; requests where only answers have a lens. A service that cannot be reached is a
+503 with `x-interlock-unsent`, which the proxy may repeat whatever the method.
 
 Requests on one connection are answered one after another (RFC 9112 section 9.3.2); what comes early waits. A
 connection that is being drained says so with its next answer, so that the proxy never meets a closed one.
@@ -13,6 +13,7 @@ connection that is being drained says so with its next answer, so that the proxy
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +32,7 @@ IDLE_LIMIT_S = 4.0
 SLACK_S = 0.25
 """Beyond the deployment's timeout: the proxy's own clock runs out first, so that it tells the reason."""
 HELD_BYTES = 65_536
+KINDS_TOLD = 100
 _OF_ONE_CONNECTION = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 )
@@ -61,6 +63,14 @@ class Worker:
     callers: set[Caller] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     is_draining: bool = False
+    faults: set[str] = field(default_factory=set)
+
+    def tell(self, fault: Exception) -> None:
+        """Into the log of this process, once for each kind: not a line for each request."""
+        kind = f"{type(fault).__name__} at {traceback.extract_tb(fault.__traceback__)[-1:]}"
+        if kind not in self.faults and len(self.faults) < KINDS_TOLD:
+            self.faults.add(kind)
+            traceback.print_exception(fault)
 
 
 class Exchange:
@@ -227,6 +237,7 @@ class Caller(asyncio.Protocol):
                 self.answered(exchange, answers.refusal(rejected, self._release, keeps=keeps))
                 return
             except Exception as fault:  # a fault of the translation must not end the worker
+                self._worker.tell(fault)
                 keeps = self.keeps(exchange)
                 self.answered(exchange, answers.fault(fault, self._release, keeps=keeps))
                 return
@@ -333,16 +344,43 @@ class Caller(asyncio.Protocol):
         self.answered(exchange, answers.problem(*told, self._release, keeps=keeps))
 
 
+@dataclass(slots=True)
+class _Answer:
+    """What was read of an answer. out: what is to be written of it, or all of its body when it is translated.
+
+    is_interim: a 1xx, after which the answer follows; is_framed: its chunks are written as chunks;
+    ends_with_connection: there is no other sign of its end.
+    """
+
+    fields: list[tuple[bytes, bytes]] = field(default_factory=list)
+    nominated: list[bytes] = field(default_factory=list)
+    out: list[bytes] = field(default_factory=list)
+    type: bytes = b""
+    length: bytes | None = None
+    size: int = 0
+    status: int = 0
+    has_begun: bool = False
+    is_chunked: bool = False
+    is_interim: bool = False
+    is_translated: bool = False
+    is_framed: bool = False
+    is_complete: bool = False
+    is_kept: bool = False
+    ends_with_connection: bool = False
+
+
 class Service(asyncio.Protocol):
     """A kept connection to the service."""
 
     def __init__(self, worker: Worker, place: Place) -> None:
         self._worker, self._place = worker, place
         self._exchange: Exchange | None = None
+        self._answer = _Answer()
         self.idle_since = 0.0
-        self._type = b""
-        self._length: bytes | None = None
-        self._clear()
+
+    @property
+    def has_answered(self) -> bool:
+        return self._answer.has_begun
 
     # ---- what the transport tells
 
@@ -357,14 +395,14 @@ class Service(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if not self._is_complete:
+            if not self._answer.is_complete:
                 self._fail("the service answers no HTTP/1.1")
                 return
-        if self._is_complete:
+        if self._answer.is_complete:
             self._finish(exchange)
-        elif self._out:
-            exchange.caller.transport.write(b"".join(self._out))
-            self._out.clear()
+        elif self._answer.out:
+            exchange.caller.transport.write(b"".join(self._answer.out))
+            self._answer.out.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:
         with suppress(ValueError):
@@ -372,8 +410,8 @@ class Service(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return
-        if exc is None and self.has_answered and self._ends_with_connection:
-            self._is_kept = False
+        if exc is None and self._answer.has_begun and self._answer.ends_with_connection:
+            self._answer.is_kept = False
             self._finish(exchange)
         else:
             self._fail("the service closed the connection before its answer was complete")
@@ -391,50 +429,51 @@ class Service(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name not in _OURS:
-            self._fields.append((name, value))
+            self._answer.fields.append((name, value))
             if name == b"content-type":
-                self._type = value
+                self._answer.type = value
         elif name == b"content-length":
-            self._length = value
+            self._answer.length = value
         elif name == b"transfer-encoding":
-            self._is_chunked = True
+            self._answer.is_chunked = True
         elif name == b"connection":
-            self._nominated += _nominated(value)
+            self._answer.nominated += _nominated(value)
 
     def on_headers_complete(self) -> None:
-        status, exchange = self._parser.get_status_code(), self._exchange
+        status, exchange, answer = self._parser.get_status_code(), self._exchange, self._answer
         assert exchange is not None
         if status < 200:
-            self._is_interim = True
+            answer.is_interim = True
             return
-        self._status, self.has_answered = status, True
-        self._is_kept = self._parser.should_keep_alive()
+        answer.status, answer.has_begun = status, True
+        answer.is_kept = self._parser.should_keep_alive()
         has_body = exchange.method != b"HEAD" and status not in (204, 304)
-        self._ends_with_connection = has_body and not self._is_chunked and self._length is None
-        is_good_json = 200 <= status < 300 and self._type.lower().startswith(b"application/json")
-        self._is_translated = has_body and is_good_json and self._place.to_callers is not None
+        answer.ends_with_connection = has_body and not answer.is_chunked and answer.length is None
+        is_good_json = 200 <= status < 300 and answer.type.lower().startswith(b"application/json")
+        answer.is_translated = has_body and is_good_json and self._place.to_callers is not None
         if not has_body:
-            self._out.append(self._head(exchange, self._length if status != 204 else None))
-            self._is_complete = True
-        elif not self._is_translated:
-            self._is_framed = self._length is None
-            self._out.append(self._head(exchange, self._length))
+            answer.out.append(self._head(exchange, answer.length if status != 204 else None))
+            answer.is_complete = True
+        elif not answer.is_translated:
+            answer.is_framed = answer.length is None
+            answer.out.append(self._head(exchange, answer.length))
 
     def on_body(self, body: bytes) -> None:
-        if self._is_complete or self._is_interim:
+        answer = self._answer
+        if answer.is_complete or answer.is_interim:
             return
-        if not self._is_translated:
-            self._out.append(_chunk(body) if self._is_framed else body)
+        if not answer.is_translated:
+            answer.out.append(_chunk(body) if answer.is_framed else body)
             return
-        self._size += len(body)
-        if self._size <= self._place.way.answer_limit_bytes:
-            self._out.append(body)
+        answer.size += len(body)
+        if answer.size <= self._place.way.answer_limit_bytes:
+            answer.out.append(body)
 
     def on_message_complete(self) -> None:
-        if self._is_interim:
-            self._clear()
+        if self._answer.is_interim:
+            self._answer = _Answer()
         else:
-            self._is_complete = True
+            self._answer.is_complete = True
 
     # ---- what is done
 
@@ -442,18 +481,10 @@ class Service(asyncio.Protocol):
         """Send the request of `exchange`, or what is there of it."""
         self._exchange, exchange.service = exchange, self
         self._parser = httptools.HttpResponseParser(self)  # a new one: it cannot be told that HEAD has no body
-        self._clear()
+        self._answer = _Answer()
         if exchange.caller.is_full:
             _pause(self.transport)
         self.transport.write(first)
-
-    def _clear(self) -> None:
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._nominated: list[bytes] = []
-        self._out: list[bytes] = []
-        self._type, self._length, self._size, self._status = b"", None, 0, 0
-        self._is_chunked = self._is_interim = self._is_translated = self._is_framed = False
-        self._is_complete = self._is_kept = self._ends_with_connection = self.has_answered = False
 
     def write(self, data: bytes) -> None:
         self.transport.write(data)
@@ -468,7 +499,7 @@ class Service(asyncio.Protocol):
         self.transport.abort()
         if exchange is None:
             return
-        if self.has_answered and not self._is_translated:
+        if self._answer.has_begun and not self._answer.is_translated:
             exchange.caller.tear()
         else:
             keeps = exchange.caller.keeps(exchange)
@@ -477,10 +508,10 @@ class Service(asyncio.Protocol):
     def _finish(self, exchange: Exchange) -> None:
         self._exchange = None
         caller = exchange.caller
-        last = self._translated(exchange) if self._is_translated else b"".join(self._out)
-        if self._is_framed:
+        last = self._translated(exchange) if self._answer.is_translated else b"".join(self._answer.out)
+        if self._answer.is_framed:
             last += b"0\r\n\r\n"
-        if self._is_kept and exchange.is_whole and not self._worker.is_draining:
+        if self._answer.is_kept and exchange.is_whole and not self._worker.is_draining:
             if caller.is_full:
                 _resume(self.transport)
             self.idle_since = self._worker.loop.time()
@@ -494,25 +525,26 @@ class Service(asyncio.Protocol):
         translate, release = self._place.to_callers, self._place.way.release
         assert translate is not None
         keeps = exchange.caller.keeps(exchange)
-        if self._size > self._place.way.answer_limit_bytes:
+        if self._answer.size > self._place.way.answer_limit_bytes:
             too_large = f"the answer is larger than {self._place.way.answer_limit_bytes} bytes"
             return answers.untranslated(too_large, release, keeps=keeps)
-        body = b"".join(self._out)
+        body = b"".join(self._answer.out)
         try:
             body = translate(body) if body else body
         except Rejected as rejected:
             return answers.untranslated(answers.shown(rejected), release, keeps=keeps)
         except Exception as fault:  # a fault of the translation must not end the worker
-            return answers.untranslated(repr(fault), release, keeps=keeps)
+            self._worker.tell(fault)
+            return answers.untranslated(type(fault).__name__, release, keeps=keeps)
         return self._head(exchange, b"%d" % len(body)) + body
 
     def _head(self, exchange: Exchange, length: bytes | None) -> bytes:
-        lines = [b"HTTP/1.1 %d " % self._status]
-        gone = frozenset(self._nominated)
-        lines += [b"%b: %b" % pair for pair in self._fields if pair[0] not in gone]
+        lines = [b"HTTP/1.1 %d " % self._answer.status]
+        gone = frozenset(self._answer.nominated)
+        lines += [b"%b: %b" % pair for pair in self._answer.fields if pair[0] not in gone]
         if length is not None:
             lines.append(b"content-length: " + length)
-        elif self._is_framed:
+        elif self._answer.is_framed:
             lines.append(b"transfer-encoding: chunked")
         if not exchange.caller.keeps(exchange):
             lines.append(b"connection: close")

@@ -55,7 +55,7 @@ async def _work(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     servers = [await _listen(loop, worker, listener, one) for listener, one in served]
-    sweeping = asyncio.create_task(_sweep(loop, [one for _, one in served]))
+    sweeping = loop.create_task(_sweep(loop, [one for _, one in served]))
     ready()
     parent = os.getppid()
     while not told.is_set():

@@ -170,7 +170,7 @@ def _strict(function: Callable[..., Any], parts: list[Evaluate]) -> Evaluate:
 
 
 def applied(function: Name, result: ExprType) -> Callable[..., Any]:
-    """A strict function of the language over values that are not NULL; no result beyond what its type holds exactly."""
+    """A strict function over values that are not NULL; no result beyond what its type holds exactly."""
     change = _FUNCTIONS[function]
     if isinstance(result, Decimal):
         precision, scale = result.precision, result.scale

@@ -24,13 +24,11 @@ from interlock.domain.lenses.expressions.evaluate import (
 )
 from interlock.domain.lenses.expressions.evaluate import constant as constant_of
 from interlock.domain.lenses.expressions.nodes import Call, Column, Constant, Expr
-from interlock.domain.lenses.generated.source import Proven, Source, Value
+from interlock.domain.lenses.generated.source import WHOLE, Proven, Source, Value, within
 from interlock.domain.schemas.field import Bool, Float, Int, String
 
-WHOLE = 2**31
-"""Integers up to this size are computed with in place."""
 TINY, LARGE = 1e-30, float(EXACT_LIMIT)
-"""So are floats between these sizes, where an integer in the place of a float is that float."""
+"""Floats between these sizes are computed with in place, where an integer in the place of a float is that float."""
 _EPSILON = 2.0**-53
 
 _COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -155,7 +153,7 @@ class _Writer:
                 tests = [] if proven == "int" else [f"type({x}) is int"]
                 part = Part(x, "int", nulls)
                 if use == "number":
-                    tests.append(f"-{WHOLE} <= {x} <= {WHOLE}")
+                    tests.append(within(x))
                     part = Part(x, "int", nulls, -WHOLE, WHOLE)
             case Float() if use == "number":
                 tests = [] if proven in ("int", "float") else [f"(type({x}) is float or type({x}) is int)"]

@@ -17,6 +17,15 @@ Proven = Literal["", "bool", "int", "float", "str", "list", "dict"]
 PLAIN: tuple[Proven, ...] = ("bool", "int", "float", "str")
 
 
+WHOLE = 2**31
+"""Integers up to this size are computed with in place."""
+
+
+def within(name: str) -> str:
+    """The test that an integer is."""
+    return f"-{WHOLE} <= {name} <= {WHOLE}"
+
+
 class Unexpected(Exception):
     """A record is not as the fast path takes records to be; the reference decides."""
 

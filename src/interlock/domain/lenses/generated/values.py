@@ -1,8 +1,8 @@
 """What the ops that change one value are in Python: a fast expression behind cheap tests, and the reference's own
 step for every value that does not pass them.
 
-A test is exact (`type(x) is int`), so that subclasses, true, NaN and huge numbers take the step of the reference. The
-contract only says which test is likely to pass.
+A test is exact (`type(x) is int`), so that subclasses, true, NaN and huge numbers take the step of the reference.
+The contract only says which test is likely to pass.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from interlock.domain.lenses.apply import EXACT_LIMIT, TEXT_DIGITS, Record, compile_program
-from interlock.domain.lenses.generated.source import Proven, Source, Unexpected, Value, kind_of
+from interlock.domain.lenses.generated.source import Proven, Source, Unexpected, Value, kind_of, within
 from interlock.domain.lenses.ops import Blank, Cast, Drop, Each, Fill, Head, Inside, Map, Op, Scalar, Unit, Wrap
 from interlock.domain.schemas.field import Field
 from interlock.domain.schemas.scalars import identity
@@ -105,9 +105,11 @@ class _Writer:
         formula = f"{v} * {number(float(op.numerator))}"
         if op.denominator != 1:
             formula += f" / {number(float(op.denominator))}"
-        is_zero_positive = kinds == ["int"] and op.numerator > 0
+        is_zero_positive = kinds == ["int"] and op.numerator > 0 and op.denominator > 0
         if op.offset or not (op.integer or is_zero_positive):  # + 0.0 makes a negative zero positive
             formula += f" + {number(float(op.offset))}"
+        if is_zero_positive and not op.integer and within(v) in self.source.facts and _is_moderate(op):
+            return self.guarded(f"({formula})", kinds, "float")
         if op.integer:
             test = f"-{EXACT_LIMIT}.0 < ({result} := {formula}) < {EXACT_LIMIT}.0"
             return self.guarded(f"{result}.__round__()", kinds, "int", test)
@@ -117,7 +119,7 @@ class _Writer:
         v, digits = self.v, 10**TEXT_DIGITS
         match op.source, op.target:
             case "integer", "string":
-                return self.guarded(f"str({v})", ["int"], "str", f"-{digits} < {v} < {digits}")
+                return self.guarded(f"f'{{{v}}}'", ["int"], "str", f"-{digits} < {v} < {digits}")
             case "string", "integer":
                 test = f"{v}.isascii() and {v}.isdecimal() and len({v}) <= {TEXT_DIGITS}"
                 return self.guarded(f"int({v})", ["str"], "int", test)
@@ -139,7 +141,7 @@ class _Writer:
                 return self.reference()
 
     def map(self, op: Map) -> Value:
-        """Texts are told apart by a plain lookup; among numbers true must not be 1, and large ones count as doubles."""
+        """A plain lookup tells texts apart; among numbers true must not be 1, and large ones count as doubles."""
         table = _table(op)
         kinds = {kind_of(source) for source in table if source is not None}
         is_small = kinds <= {"int", "float"} and all(x is None or abs(x) < EXACT_LIMIT for x in table)
@@ -172,13 +174,18 @@ class _Writer:
         )
 
 
+def _is_moderate(op: Unit) -> bool:
+    """Whether no integer within WHOLE leaves the range of doubles."""
+    return max(abs(op.numerator), abs(op.offset)) < 1e200
+
+
 def _is_small(value: Scalar) -> bool:
     """Whether it is a number that no other number is taken for, as doubles."""
     return kind_of(value) in ("int", "float") and abs(value or 0) < EXACT_LIMIT  # type: ignore[arg-type]
 
 
 def _table(op: Map) -> dict[Any, Scalar]:
-    """The pairs of the map, of which the first that names a value wins; equal values of two kinds are not told apart."""
+    """The pairs of the map, of which the first that names a value wins. Not for keys of several kinds."""
     table: dict[Any, Scalar] = {}
     seen: set[tuple[str, Any]] = set()
     for source, target in op.pairs:

@@ -1,0 +1,175 @@
+"""What the plan of a migration says, and what its triggers do in single cases, on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from interlock.domain.lenses.ops import Add, Cast, Drop, Nest, Rename, Wrap
+from interlock.domain.migrations.migration import Migration
+from interlock.domain.schemas.field import Date, Field, Float, Int, Json, List, String
+from support.migrating import Refusal, Sqlite, backward, forward
+from support.moving import CREATE, ID, NEWER, OLDER, migration, planned
+
+
+@pytest.fixture
+def database() -> Iterator[Sqlite]:
+    made = Sqlite(is_recursive=True)
+    for sql in CREATE:
+        made.run(sql.format(key="INTEGER"))
+    yield made
+    made.close()
+
+
+def upto(database: Sqlite, moved: Migration, last: str) -> None:
+    for step in moved.steps:
+        forward(database, step)
+        if step.name == last:
+            return
+
+
+def test_the_steps_are_in_their_legal_order() -> None:
+    """Each with its undo, but for the last; validation is a step of Postgres alone."""
+    names = ["expand", "dual-write", "backfill", "verify", "index", "constrain", "validate", "switch"]
+    names += ["stop-old-writes", "archive", "contract", "expire"]
+    unique = tuple(replace(f, is_unique=f.name == "minutes") for f in NEWER)
+    assert [one.name for one in migration("postgres", target=unique).steps] == names
+    assert [one.name for one in migration("sqlite", target=unique).steps] == [n for n in names if n != "validate"]
+    for step in migration("postgres").steps:
+        assert bool(step.undo) == (bool(step.do) and step.name != "expire")
+        assert step.is_reversible == (step.name not in ("contract", "expire"))
+
+
+def test_what_going_back_costs_is_told_from_where_it_costs() -> None:
+    """Nothing before both versions are written; the archive's end loses what only it had."""
+    steps = {one.name: one for one in migration("sqlite").steps}
+    assert steps["expand"].costs == ()
+    assert {(one.field, one.effect) for one in steps["dual-write"].costs} >= {
+        ("tag", "lost"),
+        ("grade", "rejected"),
+    }
+    assert steps["switch"].costs == steps["dual-write"].costs
+    assert {("seconds", "lost"), ("grade", "lost")} <= {(one.field, one.effect) for one in steps["expire"].costs}
+    assert migration("sqlite").no_return.startswith("`contract` drops `seconds`, `grade`: from there on")
+
+
+def test_locks_are_waited_for_shortly() -> None:
+    """Every step that locks others out says how long it waits, there and back."""
+    for step in migration("postgres").steps:
+        if step.is_atomic and step.do:
+            assert step.do[0] == "SET LOCAL lock_timeout = '5s'"
+            assert not step.undo or step.undo[0] == "SET LOCAL lock_timeout = '5s'"
+
+
+def test_a_refused_writer_is_told_field_and_reason(database: Sqlite) -> None:
+    """As long as the older version is served: what has no form in it, and what the newer does not allow."""
+    upto(database, migration("sqlite"), "dual-write")
+    for values, says in (
+        ("5, 1, 'X', 't'", "no form in version 1: `grade` has a value that the map does not name"),
+        ("5, 1, 'Q', 't'", "`grade` is none of the listed values in version 2"),
+        ("5, 1, 'A', NULL", "`tag` may not be null in version 2"),
+        ("5, 'x', 'A', 't'", "no form in version 1: `minutes` holds what is no int64"),
+    ):
+        with pytest.raises(Refusal, match=says):
+            database.run(f"INSERT INTO orders__v2 (id, minutes, grade, tag) VALUES ({values})")
+    assert database.run("SELECT count(*) FROM orders") == [(2,)]
+
+
+def test_an_edit_keeps_what_it_does_not_touch(database: Sqlite) -> None:
+    """Seconds that are finer than minutes stay when only the tag is edited; the tag stays when seconds are."""
+    upto(database, migration("sqlite"), "backfill")
+    database.run("UPDATE orders__v2 SET tag = 'mine' WHERE id = 2")
+    assert database.run("SELECT seconds FROM orders WHERE id = 2") == [(150,)]
+    database.run("UPDATE orders SET seconds = 200 WHERE id = 2")
+    assert database.run("SELECT minutes, tag FROM orders__v2 WHERE id = 2") == [(3, "mine")]
+
+
+def test_rows_are_replaced_and_upserted_as_ever(database: Sqlite) -> None:
+    """Statements that insert and update at once."""
+    upto(database, migration("sqlite"), "backfill")
+    database.run(
+        "INSERT INTO orders (id, seconds, grade) VALUES (1, 120, 'b') ON CONFLICT (id) DO UPDATE SET seconds = 240"
+    )
+    database.run("INSERT OR REPLACE INTO orders (id, seconds, grade) VALUES (2, 600, 'a')")
+    assert database.run("SELECT id, minutes, grade FROM orders__v2 ORDER BY id") == [(1, 4, "A"), (2, 10, "A")]
+
+
+def test_a_default_of_the_newer_contract_stands_in(database: Sqlite) -> None:
+    """Views have no defaults of their own; null that is given for it on an update is refused."""
+    target = tuple(replace(f, default=("it's",)) if f.name == "tag" else f for f in NEWER)
+    upto(database, migration("sqlite", target=target), "dual-write")
+    database.run("INSERT INTO orders__v2 (id, minutes, grade) VALUES (3, 1, 'A')")
+    assert database.run("SELECT tag FROM orders__v2 WHERE id = 3") == [("it's",)]
+    with pytest.raises(Refusal, match="`tag` may not be null"):
+        database.run("UPDATE orders__v2 SET tag = NULL WHERE id = 3")
+
+
+def test_a_version_that_only_renames_moves_no_rows(database: Sqlite) -> None:
+    """Both names are of one column until the end, and two fields may change names."""
+    target = (ID, replace(OLDER[3], name="grade"), OLDER[1], replace(OLDER[2], name="note"))
+    ops = (Rename("grade", "free"), Rename("note", "grade"), Rename("free", "note"))
+    moved = migration("sqlite", ops, target=target)
+    assert [one.name for one in moved.steps if one.name == "expand"] == ["expand"]
+    upto(database, moved, "switch")
+    assert database.run("SELECT * FROM orders__v2 WHERE id = 1") == [(1, "x", 60, "a")]
+    database.run("UPDATE orders__v2 SET note = 'b' WHERE id = 1")
+    assert database.run("SELECT grade FROM orders WHERE id = 1") == [("b",)]
+    rest = moved.steps[[one.name for one in moved.steps].index("switch") + 1 :]
+    for step in rest:
+        forward(database, step)
+    assert database.run("SELECT id, seconds, note, grade FROM orders WHERE id = 1") == [(1, 60, "b", "x")]
+
+
+def test_the_last_step_but_one_comes_back(database: Sqlite) -> None:
+    """From the archive, as long as it is there."""
+    moved = migration("sqlite")
+    upto(database, moved, "contract")
+    database.run("UPDATE orders SET minutes = 7 WHERE id = 1")
+    [end] = [one for one in moved.steps if one.name == "contract"]
+    backward(database, end)
+    assert database.run("SELECT id, seconds, grade FROM orders ORDER BY id") == [(1, 420, "a"), (2, 150, "b")]
+
+
+@pytest.mark.parametrize(
+    ("ops", "change", "says"),
+    [
+        ((Nest(("note",), "more"),), Field("more", Json()), "op 1 (nest) on `more`: objects and lists"),
+        ((Wrap("note"),), Field("note", List(Field("element", String(), nullable=True))), "op 1 (wrap) on `note`"),
+    ],
+)
+def test_what_triggers_cannot_do_is_refused_when_planned(ops: tuple[object, ...], change: Field, says: str) -> None:
+    """The finding names op and field; nothing is planned."""
+    found = planned("postgres", ops, target=(*OLDER[:3], change))  # type: ignore[arg-type]
+    assert found.migration is None
+    assert [one for one in found.findings if one.code == "migration.engine_refuses" and says in one.says] or [
+        one.code for one in found.findings
+    ] == ["lens.type_misfit"]
+
+
+def test_types_that_lose_digits_are_refused() -> None:
+    """Single precision, and values that the column's type does not hold."""
+    single = Field("seconds", Float(32), nullable=True)
+    found = planned("postgres", (Cast("seconds", "number", "integer"),), source=(ID, single), target=(ID, OLDER[1]))
+    assert [one.code for one in found.findings] == ["migration.engine_refuses"]
+    day = Field("seconds", Date(), nullable=True)
+    found = planned(
+        "sqlite", (Drop("note"), Add("when", None)), source=OLDER, target=(*OLDER[:3], replace(day, name="when"))
+    )
+    assert found.migration is not None
+
+
+def test_a_lens_that_does_not_fit_is_no_migration() -> None:
+    """What the check of the lens says is passed on."""
+    found = planned("postgres", (Drop("nothing"),))
+    assert found.migration is None
+    assert "lens.field_unknown" in [one.code for one in found.findings]
+
+
+def test_integers_of_any_size_keep_their_digits(database: Sqlite) -> None:
+    """Where they are only carried to another column."""
+    wide = replace(OLDER[1], type=Int(), maximum=10**15)
+    upto(database, migration("sqlite", (), source=OLDER, target=(ID, wide, *OLDER[2:])), "backfill")
+    database.run(f"UPDATE orders SET seconds = {10**15} WHERE id = 1")
+    assert database.run("SELECT seconds FROM orders__v2 WHERE id = 1") == [(10**15,)]
