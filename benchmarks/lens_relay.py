@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 KINDS = ("copy", "faststream", "interlock")
-MESSAGES = 20_000
+MESSAGES = 10_000
 STEADY, PER_S = 2_500, 500
 KILLS = 5
 KEYS = 1_000

@@ -112,16 +112,14 @@ def _expressions() -> Iterator[str]:
     yield "## Expressions"
     yield (
         "What lenses and row checks compute with; text is parsed, never run. A function of NULL is NULL unless the "
-        "table says otherwise. Not on: engines of tables that refuse it when a plan is made, since they cannot do it "
-        "exactly."
+        "table says otherwise. Not on: engines of tables that refuse it when a plan is made, since they cannot do "
+        "it exactly."
     )
     rows = ["| example | type | value | NULL when | not on |", "|---|---|---|---|---|"]
     for one in described_functions():
         lacking = ", ".join(engine for engine in get_args(Engine) if lacks(one.expr, engine))
-        value = as_json(one.value, one.expr.type)
-        rows.append(
-            f"| {_code(one.example)} | {one.type} | {_code(json.dumps(value, ensure_ascii=False))} | {one.null} | {lacking} |"
-        )
+        value = json.dumps(as_json(one.value, one.expr.type), ensure_ascii=False)
+        rows.append(f"| {_code(one.example)} | {one.type} | {_code(value)} | {one.null} | {lacking} |")
     yield "\n".join(rows)
 
 

@@ -6,11 +6,9 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -25,25 +23,14 @@ from interlock.adapters.schemas.table_moves import MigrationWriter
 from interlock.adapters.store.sql import open_store
 from interlock.adapters.web.app import build_app
 from interlock.adapters.workspace.loader import WorkspaceFiles
-from interlock.config import RegistrySettings, RelaySettings, Settings
-from interlock.domain.changes.workspace import Workspace
-from interlock.domain.lenses.path import lens_path
-from interlock.domain.lenses.relaying import Course, Routing
+from interlock.config import RegistrySettings, Settings
 from interlock.engine.context import Context
 from interlock.engine.migration_runner import Office, Runner
 from interlock.engine.reconcile import Loop
 from interlock.engine.registry import Registry
-from interlock.engine.relay import Event, Relay
 from interlock.engine.releases import adopt_declared
 from interlock.engine.tokens import OPERATOR, keep_token
 from interlock.kernel.errors import Unavailable
-
-if TYPE_CHECKING:
-    from interlock.adapters.streams.address import Place
-    from interlock.adapters.streams.kafka_source import KafkaSource
-    from interlock.adapters.streams.kafka_target import KafkaTarget
-    from interlock.adapters.streams.nats_source import NatsSource
-    from interlock.adapters.streams.nats_target import NatsTarget
 
 TOKEN_FILE = "token"
 API_FILE = "api"
@@ -152,71 +139,6 @@ def databases_of(workspace: Path) -> DeclaredDatabases:
 def migration_runner(workspace: Path, office: Office, name: str) -> Runner:
     """What `interlock migration run` starts; others are told that `name` is at it."""
     return Runner(databases_of(workspace), office, SystemClock(), name)
-
-
-@contextmanager
-def open_relay(
-    workspace: Workspace,
-    contract: str,
-    routings: Callable[[], Routing],
-    name: str,
-    urls: tuple[str, str, str],
-    settings: RelaySettings,
-    tell: Callable[[Event], None],
-) -> Iterator[Relay]:
-    """What `interlock lens relay` runs. urls: source, target, dead letters; nothing is connected before it runs."""
-    from interlock.adapters.streams.address import beside, place_of
-    from interlock.adapters.streams.keys import checked, default_key
-    from interlock.adapters.streams.meter import Meter, exposition
-
-    source, target = place_of(urls[0]), place_of(urls[1])
-    dead = beside(target, urls[2])
-    key = checked(settings.key or default_key(source))
-    relay = Relay(
-        _source(source)(source, name, key, settings.start),
-        _target(target)(target, dead, source, name),
-        routings,
-        partial(_translator, workspace, contract),
-        SystemClock(),
-        tell,
-        settings.body_limit,
-    )
-    meter = Meter(settings.metrics, lambda: exposition(name, relay.counts)) if settings.metrics else None
-    try:
-        yield relay
-    finally:
-        if meter:
-            meter.close()
-
-
-def _source(place: Place) -> type[KafkaSource] | type[NatsSource]:
-    if place.is_kafka:
-        from interlock.adapters.streams.kafka_source import KafkaSource
-
-        return KafkaSource
-    from interlock.adapters.streams.nats_source import NatsSource
-
-    return NatsSource
-
-
-def _target(place: Place) -> type[KafkaTarget] | type[NatsTarget]:
-    if place.is_kafka:
-        from interlock.adapters.streams.kafka_target import KafkaTarget
-
-        return KafkaTarget
-    from interlock.adapters.streams.nats_target import NatsTarget
-
-    return NatsTarget
-
-
-def _translator(workspace: Workspace, contract: str, course: Course) -> Callable[[bytes], bytes]:
-    """The fused program of a course, on the bytes of a JSON body."""
-    from interlock.adapters.bodies import body_translator
-
-    confirmed = [lens for lens in workspace.lenses if not lens.is_draft]
-    program = lens_path(confirmed, contract, course.source, course.target)
-    one = workspace.contracts[(contract, course.source)]
-    return body_translator(program, one.fields, one.is_open)
 
 
 def operator_token(state_dir: Path) -> str:

@@ -8,11 +8,11 @@ from itertools import count
 
 import pytest
 
-from interlock.domain.lenses.ops import Drop, Rename
+from interlock.domain.lenses.ops import Drop, Map, Rename
 from interlock.domain.migrations.migration import Migration
-from interlock.domain.schemas.field import Field, Int, String
+from interlock.domain.schemas.field import Field, Int, Json, List, String, Timestamp
 from support.migrating import Database, Postgres, Refusal, backward, forward, postgres_server
-from support.moving import CREATE, NEWER, migration
+from support.moving import CREATE, ID, NEWER, migration
 
 NAMES = count()
 
@@ -119,6 +119,34 @@ def test_migrations_follow_one_another(database: Postgres) -> None:
     for step in reversed(done):
         backward(database, step)
     assert database.told() == told
+
+
+def test_types_that_only_postgres_has_are_carried(server: str) -> None:
+    """JSON without an equality, lists, instants and identifiers: shared by both versions, or made of text."""
+    made = Postgres(server, f"moved_{next(NAMES)}")
+    made.run(
+        "CREATE TABLE orders (id bigint PRIMARY KEY, doc json, tags text[], at timestamptz, who uuid, n bigint)"
+    )
+    who, other = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+    made.run(f"INSERT INTO orders VALUES (1, '{{}}', '{{a}}', '2024-02-29 12:00Z', '{who}', 1)")
+    shared = (
+        ID,
+        Field("doc", Json(), nullable=True),
+        Field("tags", List(Field("element", String(), nullable=True)), nullable=True),
+        Field("at", Timestamp(), nullable=True),
+    )
+    uuid = Field("who", String(), nullable=True, format="uuid")
+    moved = migration(
+        "postgres",
+        (Map("who", ((who, "a"), (other, "b"))), Rename("doc", "body")),
+        source=(*shared, uuid, Field("n", Int(64), nullable=True)),
+        target=(shared[0], Field("body", Json(), nullable=True), *shared[2:], Field("who", String(), nullable=True),
+                Field("n", Int(64), nullable=True)),
+    )  # fmt: skip
+    upto(made, moved, "stop-old-writes")
+    made.run("UPDATE orders__v2 SET who = 'b', body = '[1]', tags = '{x,y}' WHERE id = 1")
+    assert made.run("SELECT doc, tags, who::text FROM orders") == [([1], ["x", "y"], other)]
+    made.close()
 
 
 def test_the_database_keeps_the_newer_rules_after_the_end(database: Postgres) -> None:

@@ -17,11 +17,9 @@ import pytest
 from interlock.adapters.clock import SystemClock
 from interlock.adapters.databases.open import DeclaredDatabases
 from interlock.domain.catalog.database import Database
-from interlock.domain.changes.cut import cut
-from interlock.domain.migrations.migration import Batch, Dialect, Migration, MigrationStep
+from interlock.domain.migrations.migration import Batch, Migration, MigrationStep
 from interlock.domain.migrations.pace import Pace
 from interlock.domain.migrations.position import Kept, Position
-from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.rollout.tables import Allowed
 from interlock.engine.migration_runner import MigrationUnfinished, Progress, Runner
 from interlock.engine.migrations import MigrationNotNow
@@ -35,47 +33,7 @@ from interlock.engine.tables import (
     TableDatabase,
 )
 from interlock.kernel.digest import digest
-from support.tables import Bureau, Table, migration, plan_with
-from support.world import workspace
-
-ROWS = 160
-SPACE = workspace()
-PLAN, _ = compile_plan(SPACE, SPACE.changes["better"], cut(SPACE, dict.fromkeys(SPACE.services, "1")))
-
-
-def dialect_of(url: str) -> Dialect:
-    return "sqlite" if url.startswith("sqlite") else "postgres"
-
-
-def databases(url: str, patience_s: float = 0.2) -> DeclaredDatabases:
-    declared = {"air": Database("air", dialect_of(url), url_env="AIR")}
-    return DeclaredDatabases(lambda: declared, Path(), {"AIR": url}, patience_s)
-
-
-class Moving:
-    """A table, its migration, a control plane and a runner of it."""
-
-    def __init__(self, url: str, rows: int = ROWS) -> None:
-        self.url, self.table = url, Table(url, rows)
-        self.untouched = self.snapshot()
-        self.migration = migration(dialect_of(url))
-        self.bureau = Bureau(plan_with(PLAN, self.migration))
-        self.told: list[Progress] = []
-
-    def runner(self, report: Callable[[Progress], None] | None = None, **more: Any) -> Runner:
-        more = {"pace": Pace(40, least=40, most=40), "rest": lambda s: None} | more
-        hear = report or self.told.append
-        return Runner(databases(self.url), self.bureau, SystemClock(), "ana, process 1", report=hear, **more)
-
-    def snapshot(self) -> tuple[list[Any], list[Any]]:
-        return self.table.rows(), self.table.schema()
-
-    def kept(self) -> Kept:
-        opened = databases(self.url).open("air")
-        try:
-            return opened.kept()["flights"]
-        finally:
-            opened.close()
+from support.tables import PLAN, ROWS, Bureau, Moving, Table, databases, dialect_of, plan_with
 
 
 @pytest.fixture
@@ -148,7 +106,7 @@ def test_stopped_anywhere_the_next_run_ends_with_the_same_bytes(url: str) -> Non
     things = len(undisturbed.told)
     undisturbed.runner().undo("better")
     assert things > 12
-    for number in range(1, things + 1, 4):
+    for number in range(1, things + 1, 5):
         with pytest.raises(KeyboardInterrupt):
             undisturbed.runner(stop_at(number)).run("better")
         (reached,) = undisturbed.runner().run("better")
@@ -173,8 +131,10 @@ def test_stopped_anywhere_an_undo_still_ends_at_the_beginning(moving: Moving) ->
 CHILD = """\
 import sys
 sys.path[:0] = {paths!r}
-from conformance.test_table_migrations import Moving, Runner, SystemClock, databases
-from conformance.test_table_migrations import PLAN, Bureau, Pace, dialect_of, migration, plan_with
+from interlock.adapters.clock import SystemClock
+from interlock.domain.migrations.pace import Pace
+from interlock.engine.migration_runner import Runner
+from support.tables import PLAN, Bureau, databases, dialect_of, migration, plan_with
 bureau = Bureau(plan_with(PLAN, migration(dialect_of({url!r}))))
 def report(told):
     print(told.kind, told.position.copied.rows, flush=True)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from conformance.test_table_migrations import Moving
 from interlock.adapters.databases.open import DeclaredDatabases
 from interlock.domain.catalog.database import Database
 from interlock.engine.migration_runner import Progress
 from interlock.engine.tables import DatabaseSilent
 from support.postgres import empty_schema
+from support.tables import Moving
 
 SCHEMAS = itertools.count(1)
 

@@ -14,7 +14,15 @@ from interlock.adapters.schemas.lens_audit import by_query
 from interlock.adapters.schemas.row_values import records_of, table_of
 from interlock.adapters.schemas.tables import IbisEngine, Table
 from interlock.domain.lenses.apply import Rejected, apply
-from interlock.domain.lenses.audit import Counts, Trip, as_in_table, completed, counted_records, declared_paths, trip
+from interlock.domain.lenses.audit import (
+    Counts,
+    Trip,
+    as_in_table,
+    completed,
+    counted_records,
+    declared_paths,
+    trip,
+)
 from interlock.domain.lenses.returned import at_path
 from interlock.domain.schemas.scalars import equal_json
 from support.lens_cases import SLOW, lenses, rows_of

@@ -42,6 +42,7 @@ def test_a_record_with_its_complement_comes_back_whole(
 @settings(max_examples=200, deadline=None, suppress_health_check=SLOW)
 @given(lenses(), st.data())
 def test_what_is_edited_on_the_other_side_wins(case: tuple[Lens, Contract, Contract], data: st.DataObject) -> None:
+    """Whatever field it is, and whatever else was kept of the record."""
     lens, older, _ = case
     there, back = compile_program(lens.ops), compile_program(reversed_ops(lens.ops))
     row: dict[str, Any] = data.draw(rows_of(older))
@@ -73,11 +74,13 @@ def test_inside_an_object_only_what_is_missing_is_kept() -> None:
 
 
 def test_an_object_that_is_gone_stays_gone() -> None:
+    """What was kept inside it has no place to return to."""
     kept, _ = keep({"plane": {"tail": "N1"}})
     assert restored({"plane": None}, kept) == {"plane": None}
 
 
 def test_nothing_is_kept_of_what_survives() -> None:
+    """A lossless lens has empty complements."""
     lossless = (Unnest(("model",), "plane"),)
     there, back = compile_program(lossless), compile_program(reversed_ops(lossless))
     assert complement(there, back, {"plane": {"model": "A"}}) == ()

@@ -37,7 +37,7 @@ TYPES = {
     "decimal": "numeric(9, 2)",
     "bool": "boolean",
 }
-EXPRESSIONS, ROWS = 60, 30
+EXPRESSIONS, ROWS = 40, 30
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,6 +100,7 @@ def _java() -> Iterator[Held]:
     """Spark in this process's own Java, without its pages and its many partitions."""
     from pyspark.sql import SparkSession
 
+    os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)  # set for good by the first session of the other kind
     builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
     session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
     try:

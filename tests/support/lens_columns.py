@@ -305,7 +305,9 @@ def _on(engine: Engine, kind: Kind) -> tuple[Type, ...]:
 def _computing(random: Random, engine: Engine, kinds: dict[str, Kind]) -> Op:
     """An op with expressions over the columns as they are."""
     while True:
-        expr = random_expression(random, 3)
+        expr = random_expression(
+            random, 2 if engine == "spark" else 3
+        )  # it writes stages out, deep ones for minutes
         if lacks(expr, engine):
             continue
         made = {"Bool": "bool", "Int": "int", "Float": "float", "String": "text", "Date": "date"}.get(

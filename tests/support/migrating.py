@@ -22,7 +22,6 @@ class Database(Protocol):
     """Where a migration runs."""
 
     dialect: Dialect
-    version: str
 
     def run(self, sql: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]: ...
 
@@ -40,7 +39,6 @@ class Sqlite:
     """A database in memory. Triggers may fire themselves when `is_recursive`."""
 
     dialect: Dialect = "sqlite"
-    version = sqlite3.sqlite_version
 
     def __init__(self, is_recursive: bool = False) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -91,7 +89,6 @@ class Postgres:
         self.run(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
         self.run(f'CREATE SCHEMA "{schema}"')
         self.run(f'SET search_path TO "{schema}"')
-        [[self.version]] = self.run("SHOW server_version")
 
     def run(self, sql: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         try:

@@ -47,7 +47,7 @@ def planned(dialect: Dialect, ops: Program = OPS, **changes: Any) -> Planned:
     older = contract(changes.pop("older", "1"), changes.pop("source", OLDER))
     newer = contract(changes.pop("newer", "2"), changes.pop("target", NEWER))
     lens = Lens("orders", older.version, newer.version, ops)
-    asked = {"table": "orders", "key": ("id",), "server_version": "16.4", **changes}
+    asked = {"table": "orders", "key": ("id",), **changes}
     return plan_migration(lens, older, newer, dialect=dialect, **asked)
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from interlock.adapters.clock import SystemClock
+from interlock.adapters.databases.open import DeclaredDatabases
+from interlock.domain.catalog.database import Database
+from interlock.domain.changes.cut import cut
 from interlock.domain.lenses.loss import FieldLoss
 from interlock.domain.migrations.migration import Batch, Dialect, Migration, MigrationStep
+from interlock.domain.migrations.pace import Pace
+from interlock.domain.migrations.position import Kept
+from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.tables import Allowed, place
+from interlock.engine.migration_runner import Progress, Runner
 from interlock.engine.migrations import MigrationNotNow, Told
+from support.world import workspace
 
 TRIGGER = {
     "sqlite": (
@@ -136,6 +147,8 @@ class Bureau:
         return self.known
 
     def tell(self, change: str, told: Told) -> None:
+        if told.what == "stands":
+            return
         kinds = {place(one): one.steps for one in self.known.migrations}
         kind = kinds[told.place][told.step].kind
         is_told = told.what == "doing" and not self.allowed.may_do(kind, told.is_ordered)
@@ -151,3 +164,43 @@ class Bureau:
 def plan_with(plan: Plan, *migrations: Migration) -> Plan:
     """A plan that moves these tables, too."""
     return replace(plan, migrations=migrations)
+
+
+ROWS = 160
+SPACE = workspace()
+PLAN, _ = compile_plan(SPACE, SPACE.changes["better"], cut(SPACE, dict.fromkeys(SPACE.services, "1")))
+
+
+def dialect_of(url: str) -> Dialect:
+    return "sqlite" if url.startswith("sqlite") else "postgres"
+
+
+def databases(url: str, patience_s: float = 0.2) -> DeclaredDatabases:
+    declared = {"air": Database("air", dialect_of(url), url_env="AIR")}
+    return DeclaredDatabases(lambda: declared, Path(), {"AIR": url}, patience_s)
+
+
+class Moving:
+    """A table, its migration, a control plane and a runner of it."""
+
+    def __init__(self, url: str, rows: int = ROWS) -> None:
+        self.url, self.table = url, Table(url, rows)
+        self.untouched = self.snapshot()
+        self.migration = migration(dialect_of(url))
+        self.bureau = Bureau(plan_with(PLAN, self.migration))
+        self.told: list[Progress] = []
+
+    def runner(self, report: Callable[[Progress], None] | None = None, **more: Any) -> Runner:
+        more = {"pace": Pace(40, least=40, most=40), "rest": lambda s: None} | more
+        hear = report or self.told.append
+        return Runner(databases(self.url), self.bureau, SystemClock(), "ana, process 1", report=hear, **more)
+
+    def snapshot(self) -> tuple[list[Any], list[Any]]:
+        return self.table.rows(), self.table.schema()
+
+    def kept(self) -> Kept:
+        opened = databases(self.url).open("air")
+        try:
+            return opened.kept()["flights"]
+        finally:
+            opened.close()

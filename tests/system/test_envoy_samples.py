@@ -126,7 +126,7 @@ def test_every_bad_answer_of_a_keyed_caller_is_told(envoy: Gateway, pair: tuple[
     """By the counters' rule: 5xx, rescued, rejected; in the arm of the key; with its digest and never the key."""
     r1, r2 = halved(envoy, pair, "bad", request=(Rename("n", "m"),))
     pair[0].status = 500
-    envoy.ask("/bad/x", key=THEIRS)
+    assert "x-interlock-key" not in envoy.ask("/bad/x", key=THEIRS).headers
     envoy.ask("/bad/x")  # no key
     pair[0].status, pair[1].status = 200, 502
     envoy.ask("/bad/x", key=MINE)  # rescued
@@ -143,6 +143,15 @@ def test_every_bad_answer_of_a_keyed_caller_is_told(envoy: Gateway, pair: tuple[
     arms = envoy.plane.counters().arms
     assert (arms["bad", r1.id].bad, arms["bad", r2.id].bad) == (1, 2)
     assert envoy.plane.counters().untold == {}
+
+
+def test_the_key_is_found_in_the_header_that_the_service_declares(envoy: Gateway, pair: tuple[Echo, Echo]) -> None:
+    """Another header of the usual name is not the key."""
+    pair[0].status = pair[1].status = 500
+    r1, r2 = (cut(deployed("named", echo, str(n), entity_header="x-order")) for n, echo in enumerate(pair))
+    envoy.plane.publish(route_table(r1, (r2,), {"named": Split(r2.id, HALF, SEED)}))
+    envoy.ask("/named/x", key="not this", headers={"x-order": "o-1"})
+    assert [b.key for b in taken(envoy.plane, lambda c: bool(c.bad)).bad] == [digest_of("o-1")]
 
 
 @pytest.mark.parametrize("length", [1, 54, 55, 56, 63, 64, 65, 119, 120, 1_000])

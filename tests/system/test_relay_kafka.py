@@ -23,7 +23,7 @@ from interlock.config import RelaySettings
 from interlock.domain.lenses.relaying import Routing, Share
 from interlock.domain.traffic.bucket import is_candidate
 from interlock.engine.relay import Counts, Event
-from interlock.wiring import open_relay
+from interlock.relay import open_relay
 from support.brokers import Kept, MockKafka
 
 ROUTING = Routing("order", "1", "2")

@@ -30,9 +30,9 @@ from interlock.domain.lenses.apply import MAX_DEPTH
 from interlock.domain.lenses.relaying import Routing, Share
 from interlock.domain.traffic.bucket import is_candidate
 from interlock.engine.codec import dump
-from interlock.engine.relay import Counts, Event, Relay
+from interlock.engine.relay import BATCH_BYTES, Counts, Event, Relay
 from interlock.engine.schema_share import SchemaShare
-from interlock.wiring import open_relay
+from interlock.relay import open_relay
 from support.brokers import NatsServer, nats_server
 
 ROUTING = Routing("order", "1", "2")
@@ -283,6 +283,20 @@ def test_a_second_relay_of_a_name_stops_the_first(streams: NatsServer) -> None:
     finally:
         first.close()
         second.close()
+
+
+def test_large_messages_come_in_small_batches(streams: NatsServer) -> None:
+    """So that a backlog of them does not fill the memory."""
+    streams.publish([("orders.new", b"x" * 900_000, {})] * 60)
+    source = NatsSource(place_of(f"{streams.url}/ORDERS/orders.new"), "large", "subject")
+    source.open()
+    try:
+        taken = []
+        while sum(taken) < 60:
+            taken.append(len(source.take(512, 5.0).messages))
+    finally:
+        source.close()
+    assert (max(taken) - 1) * 900_000 < BATCH_BYTES
 
 
 def test_streams_that_would_lose_messages_are_refused(streams: NatsServer, shop: Path) -> None:

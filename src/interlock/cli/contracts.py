@@ -192,7 +192,9 @@ def contract_diff(obj: dict[str, Any], a: str, b: str, output: str) -> None:
     def text() -> None:
         for one in document["differences"]:
             click.echo(f"{one['code']:<20} {one['says']}")
-        click.echo(f"{len(document['differences'])} differences from {document['older']} to {document['newer']}")
+        number = len(document["differences"])
+        noun = "difference" if number == 1 else "differences"
+        click.echo(f"{number} {noun} from {document['older']} to {document['newer']}")
 
     show(output, document, text)
     if not document["is_same"]:

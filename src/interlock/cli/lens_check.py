@@ -137,7 +137,7 @@ def _print_losses(one: LensReport) -> None:
 def _law(law: Law) -> str:
     counts = law.counts
     if not counts.rows:
-        return "not tried: no record can be made from the contract"
+        return "not tried"
     if law.holds:
         return f"holds on {counts.rows} generated records"
     told = [f"`{c.field}` changed in {c.rows} ({c.example})" for c in counts.changed[:3]]

@@ -14,8 +14,8 @@ from interlock.cli.output import Exit, finish, output_option, show
 
 if TYPE_CHECKING:
     from interlock.domain.lenses.audit import Audit, Settled
-    from interlock.domain.schemas.contract import Contract
-    from interlock.engine.lens_data import Asked, Progress, RunResult
+    from interlock.engine.lens_data import Asked, Audited, Progress, RunResult
+
 
 @click.command("run")
 @click.argument("lens", metavar="LENS")
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 @output_option
 @click.pass_obj
 def run(obj: dict[str, Any], /, lens: str, source: str, target: Path, output: str, **said: Any) -> None:
-    """Translate the rows of a file or table: Parquet, Arrow, CSV or JSON lines, into any of them, in either direction.
+    """Translate the rows of a file or table, in either direction: Parquet, Arrow, CSV, JSON lines into any of them.
 
-    LENS is CONTRACT@1..2, CONTRACT with --from and --to, or a file. OUT appears when it is whole. A run that was
-    killed goes on behind its last finished part when it is started again, and gives the same bytes.
+    LENS is CONTRACT@1..2, CONTRACT with --from and --to, a contract with one lens, or a file. OUT appears when it
+    is whole. A run that was killed goes on behind its last finished part when it is started again, and gives the
+    same bytes.
 
     Exit code 3: a row is rejected and --rejects was not given, or OUT is there already.
     """
@@ -57,14 +58,23 @@ def run(obj: dict[str, Any], /, lens: str, source: str, target: Path, output: st
 
 
 def _asked(root: Path, given: str, from_version: str, to_version: str, with_drafts: bool = False) -> Asked:
+    """What is named. with_drafts: a draft will do where there is no lens."""
+    from interlock.domain.lenses.path import LensMissing
     from interlock.engine.lens_data import asked
 
     workspace, _ = workspace_of(root)
-    lenses = all_lenses(workspace) if with_drafts else list(workspace.lenses)
-    if Path(given).is_file():
+    contracts, lenses = workspace.contracts.values(), list(workspace.lenses)
+    is_bare = "@" not in given and not (from_version or to_version)
+    if is_bare or Path(given).is_file():
         found = found_lens(root, given)
-        lenses, given = [found.lens], found.title
-    return asked(workspace.contracts.values(), lenses, given, from_version, to_version)
+        given = found.title
+        lenses = [found.lens] if with_drafts or not is_bare else lenses
+    try:
+        return asked(contracts, lenses, given, from_version, to_version)
+    except LensMissing:
+        if not with_drafts:
+            raise
+        return asked(contracts, all_lenses(workspace), given, from_version, to_version)
 
 
 @contextmanager
@@ -125,54 +135,41 @@ def _say(result: RunResult, target: Path, rejects: Path | None) -> None:
     "--engine",
     type=click.Choice(["auto", "duckdb", "records"]),
     default="auto",
-    help="The database, or DuckDB for files, where it can do all of the lens exactly, else record by record (auto).",
+    help="The database, or DuckDB for files, where it can do all of it exactly, else record by record (auto).",
 )
 @output_option
 @click.pass_obj
-def audit(obj: dict[str, Any], lens: str, data: str, output: str, **said: str) -> None:
+def audit(obj: dict[str, Any], /, lens: str, data: str, output: str, **said: Any) -> None:
     """Count what does not survive the way to the other version and back, on real rows.
 
-    LENS is CONTRACT@1..2 or a file, drafts too. For each field: in how many rows it comes back unchanged, changed or
-    rejected; and what the other version makes up. With --version of the newer version, this is what a rollback after
-    the cut-over would cost. Values of personal fields are not shown.
+    LENS is CONTRACT@1..2, a contract with one lens, or a file; drafts too. For each field: in how many rows it
+    comes back unchanged, changed or rejected; and what the other version makes up. With --version of the newer
+    version, this is what a rollback after the cut-over would cost. Values of personal fields are not shown.
 
     Exit code 0: every row comes back whole; 3: some do not.
     """
-    from interlock.adapters.schemas.lens_audit import audited
-    from interlock.domain.lenses.audit import Audit, settled, trip
-    from interlock.domain.lenses.lens import Lens
-    from interlock.domain.lenses.loss import loss
+    from interlock.adapters.schemas.lens_audit import counted
+    from interlock.engine.lens_data import audit as audit_lens
 
     asked = _asked(obj["workspace"], lens, "", "", with_drafts=True)
-    source, target = asked.source, asked.target
-    joined = Lens(source.name, source.version, target.version, asked.program)
-    asked_trip = trip(joined, source, target, _one_of(said["version"] or source.version, source, target))
-    share = _share(said["share"])
-    found = audited(asked_trip, data, said["database"], share, said["engine"])  # type: ignore[arg-type]
-    made = Audit(
-        source.name,
-        asked_trip.source.version,
-        asked_trip.target.version,
-        asked_trip.direction,
-        asked_trip.lens,
-        found.identity,
-        found.engine,
-        share,
-        found.counts,
+    version, share = _one_of(said["version"], asked), _share(said["share"])
+    found = audit_lens(
+        asked, version, share, lambda sent: counted(sent, data, said["database"], share, said["engine"])
     )
-    verdicts = settled(loss(joined, source, target), made)
     if found.why and output != "json":
         click.echo(f"the rows are translated one by one: {found.why}", err=True)
-    show(output, _audit_document(made, verdicts), lambda: _tell_audit(made, verdicts, data))
-    if not made.is_lossless:
+    show(output, _audit_document(found), lambda: _tell_audit(found.audit, found.settled, data))
+    if not found.audit.is_lossless:
         finish(Exit.NO)
 
 
-def _one_of(version: str, source: Contract, target: Contract) -> str:
-    if version not in (source.version, target.version):
-        says = f"{version!r} is neither {source.version} nor {target.version}"
+def _one_of(version: str, asked: Asked) -> str:
+    """The version that the rows are in: the first, unless another is named."""
+    known = (asked.source.version, asked.target.version)
+    if version and version not in known:
+        says = f"{version!r} is neither {known[0]} nor {known[1]}"
         raise click.BadParameter(says, param_hint="--version")
-    return version
+    return version or known[0]
 
 
 def _share(text: str) -> float:
@@ -185,14 +182,14 @@ def _share(text: str) -> float:
     return share
 
 
-def _audit_document(made: Audit, verdicts: tuple[Settled, ...]) -> dict[str, Any]:
+def _audit_document(found: Audited) -> dict[str, Any]:
     from dataclasses import asdict
 
     from interlock.kernel.digest import plain
 
-    document: dict[str, Any] = plain(made)
-    told = [{**asdict(one), "result": one.result} for one in verdicts]
-    return {**document, "is_lossless": made.is_lossless, "digest": made.digest, "settled": told}
+    document: dict[str, Any] = plain(found.audit)
+    told = [{**asdict(one), "result": one.result} for one in found.settled]
+    return {**document, "is_lossless": found.audit.is_lossless, "digest": found.audit.digest, "settled": told}
 
 
 def _tell_audit(made: Audit, verdicts: tuple[Settled, ...], data: str) -> None:

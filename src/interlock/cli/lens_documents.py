@@ -67,7 +67,7 @@ def found_lens(root: Path, given: str) -> Found:
     workspace, findings = workspace_of(root)
     if Path(given).is_file():
         return _in_file(Path(given), workspace)
-    known = {titled(one): one for one in all_lenses(workspace)}
+    known = {titled(one): one for one in (*workspace.drafts, *workspace.lenses)}
     chosen = [one for title, one in known.items() if given in (title, one.contract)]
     if len(chosen) == 1:
         return joined(chosen[0], workspace)

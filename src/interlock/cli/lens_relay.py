@@ -64,7 +64,7 @@ def relay(
     Exit code 3: with --once, there were dead letters.
     """
     from interlock.config import RelaySettings, address
-    from interlock.wiring import open_relay
+    from interlock.relay import open_relay
 
     workspace = _workspace(obj["workspace"])
     routing, name = _routing(lens, workspace, said)

@@ -169,7 +169,7 @@ def _undone(view: dict[str, Any]) -> Iterator[str]:
 @output_option
 @click.pass_obj
 def migration_contract(obj: dict[str, Any], change: str, step: str, yes: bool, output: str) -> None:
-    """Remove what only the old release needed, once CHANGE is promoted. From here on there is no way back."""
+    """Remove what only the old release needed, once CHANGE is promoted; the plan tells where the way back ends."""
     if not yes:
         for table in _view(Api(**obj), change)["tables"]:
             click.echo(f"{table['place']}: {table['says']}\n  {table['no_return']}", err=True)

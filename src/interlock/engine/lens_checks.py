@@ -83,7 +83,7 @@ def together(workspace: Workspace, findings: Iterable[Finding]) -> tuple[Finding
     lenses = (*workspace.lenses, *workspace.drafts)
     known = {f"lens:{one.contract}@{one.older}..{one.newer}" for one in lenses}
     read = [one for one in findings if one.subject.startswith("lens") and one.subject not in known]
-    return (*read, *network_findings(lenses, workspace.contracts))
+    return (*read, *network_findings(workspace.lenses, workspace.contracts))
 
 
 Rows = Iterable[Mapping[str, Any]]

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from interlock.domain.lenses.audit import Audit, Counts, Settled, Trip, settled, trip
 from interlock.domain.lenses.lens import Lens
+from interlock.domain.lenses.loss import loss
 from interlock.domain.lenses.ops import Program
 from interlock.domain.lenses.path import lens_path
 from interlock.domain.schemas.contract import Contract
@@ -216,3 +218,43 @@ def asked(
     known = list(contracts)
     source, target = version(known, name, first), version(known, name, last)
     return Asked(source, target, lens_path(lenses, name, source.version, target.version))
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRows:
+    """What rows say to a trip. identity: a digest of what the rows are; engine: who counted; why: the engine that
+    might have could not.
+    """
+
+    counts: Counts
+    identity: str
+    engine: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """An audit, and every verdict on its direction settled by it. why: as of CountedRows."""
+
+    audit: Audit
+    settled: tuple[Settled, ...]
+    why: str
+
+
+def audit(asked: Asked, version_: str, share: float, count: Callable[[Trip], CountedRows]) -> Audited:
+    """What the lens loses of rows in `version_`, one of its two; `count` looks at about `share` of them."""
+    lens = Lens(asked.source.name, asked.source.version, asked.target.version, asked.program)
+    sent = trip(lens, asked.source, asked.target, version_)
+    found = count(sent)
+    made = Audit(
+        contract=lens.contract,
+        source=sent.source.version,
+        target=sent.target.version,
+        direction=sent.direction,
+        lens=sent.lens,
+        data=found.identity,
+        engine=found.engine,
+        share=share,
+        counts=found.counts,
+    )
+    return Audited(made, settled(loss(lens, asked.source, asked.target), made), found.why)

@@ -29,8 +29,8 @@ from interlock.domain.migrations.migration import Migration, StepKind
 from interlock.domain.migrations.pace import Pace, backoff_s, rate_after
 from interlock.domain.migrations.position import Copied, Kept, Position
 from interlock.domain.rollout.plan import Plan
-from interlock.domain.rollout.tables import Allowed, place
-from interlock.engine.migrations import MigrationMissing, Told, What
+from interlock.domain.rollout.tables import Allowed, floor, place
+from interlock.engine.migrations import MigrationMissing, MigrationNotNow, Told, What
 from interlock.engine.ports import Clock
 from interlock.engine.tables import (
     DatabaseBusy,
@@ -144,11 +144,18 @@ class Runner:
         """Take back every step of every table, the last first; with `to`, all that came after the step (or kind of
         steps) of that name.
         """
-        plan = self.plan(self.office.standing(change)[0])
+        named, allowance = self.office.standing(change)
+        plan = self.plan(named)
         found: list[Reached] = []
         for migration in reversed(plan.migrations):
             acting, moving = self._begun(plan, migration)
-            found.append(_Way(self, acting, moving, _after(moving, to), is_forward=False).go())
+            goal, least = _after(moving, to), floor(moving, allowance)
+            if goal < least:
+                raise MigrationNotNow(
+                    f"{moving.table} must keep everything up to {allowance.back}: {allowance.because}",
+                    remedy=f"Bring traffic back first, or take back less: `--to {allowance.back}`.",
+                )
+            found.append(_Way(self, acting, moving, goal, is_forward=False).go())
             if not found[-1].is_there:
                 break
         return tuple(found)

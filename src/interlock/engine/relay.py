@@ -22,6 +22,7 @@ from interlock.domain.lenses.relaying import (
     Unfit,
     dead_headers,
     decide,
+    printable,
     relayed_headers,
 )
 from interlock.engine.ports import Clock
@@ -32,6 +33,8 @@ Marks = Mapping[str, int]
 """Place on the target -> how far it reached."""
 
 BATCH = 512
+BATCH_BYTES = 16 * 1_048_576
+"""About how much of a source is held at a time, so that large messages come in smaller batches."""
 IDLE_S = 0.5
 PROGRESS_S = 1.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
@@ -127,7 +130,7 @@ class Source(Protocol):
         ...
 
     def take(self, limit: int, wait_s: float) -> Taken:
-        """Up to `limit` messages, as soon as there is one; in the order of each lane."""
+        """Up to `limit` messages, of about BATCH_BYTES at most, as soon as there is one; each lane in its order."""
         ...
 
     def commit(self, cursors: Mapping[str, tuple[int | None, Marks]]) -> None:
@@ -222,7 +225,7 @@ class Relay:
         self._routings, self._translators, self._body_limit = routings, translators, body_limit
         self._routing = routings()
         self._clock, self._tell = clock, tell
-        self._made: dict[Course, Translate | Unfit] = {}
+        self._made: dict[Course, Translate] = {}
         self._known: dict[str, frozenset[str]] = {}
         self._marks: dict[str, dict[str, int]] = {}
         self._away_since: Instant | None = None
@@ -292,11 +295,13 @@ class Relay:
     def _resume(self, resumed: Mapping[str, Marks | None]) -> None:
         """Before a lane's first message: what its crashed batch put already; without a cursor, one is made."""
         for lane, marks in resumed.items():
+            ends = self._target.ends(lane)
             if marks is None:
-                marks = self._target.ends(lane)
+                marks = ends
                 self._source.commit({lane: (None, marks)})
-            self._marks[lane] = dict(marks)
-            self._known[lane] = self._target.since(lane, marks)
+            # A target that ends before its mark was emptied or made anew since.
+            self._marks[lane] = {place: min(at, ends.get(place, at)) for place, at in marks.items()}
+            self._known[lane] = self._target.since(lane, self._marks[lane])
 
     def _handle(self, messages: Sequence[Arrived]) -> None:
         self._routing = self._routings()
@@ -342,7 +347,7 @@ class Relay:
             unfit = one.unfit or Unfit("")
             says = f"`{unfit.field}` {unfit.reason}" if unfit.field else unfit.reason
             details = {"position": one.arrived.position, "field": unfit.field, "reason": unfit.reason}
-            self._say("dead", f"{one.arrived.position}: {says}", **details)
+            self._say("dead", f"{one.arrived.position}: {printable(says)}", **details)
         elif one.body is one.arrived.body:
             self.counts.unchanged += 1
         else:
@@ -381,7 +386,7 @@ class Relay:
             except LensMissing as missing:
                 if course.source == self._routing.source:
                     raise
-                self._made[course] = Unfit(missing.message)
+                return Unfit(missing.message)
         return self._made[course]
 
     def _dead(self, one: Arrived, unfit: Unfit) -> Outgoing:

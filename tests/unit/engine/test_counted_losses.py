@@ -70,6 +70,7 @@ def test_a_lossy_lens_that_nobody_counted_is_told(world: World) -> None:
 
 
 def test_the_counts_are_read_before_approval_and_named_in_it(world: World) -> None:
+    """They are in the view of the plan and in the audit entry, and not in the digest."""
     one = audit()
     before = plan_change(world.context, "better").plan.digest
     assert post(world, one) == {"digest": one.digest, "is_new": True}
@@ -88,6 +89,7 @@ def test_the_counts_are_read_before_approval_and_named_in_it(world: World) -> No
 
 
 def test_posting_again_changes_nothing(world: World) -> None:
+    """The same audit is kept once."""
     post(world, audit())
     assert post(world, audit())["is_new"] is False
 
@@ -101,6 +103,7 @@ def test_another_lens_has_no_counts(world: World) -> None:
 
 
 def test_going_back_shows_what_rows_of_the_newer_version_lose(world: World) -> None:
+    """With the verdicts of the plan, for the lens as it is now."""
     post(world, audit())
     post(world, audit("2", [{"amount_cents": 5}, {"amount_cents": 10**15}]))
     rollout = world.begin()
@@ -114,5 +117,6 @@ def test_going_back_shows_what_rows_of_the_newer_version_lose(world: World) -> N
 
 
 def test_what_is_no_audit_is_refused(world: World) -> None:
+    """With the places that do not fit."""
     with pytest.raises(Unreadable, match="no Audit"):
         losses.take_in(world.context, {"contract": "amounts"}, "ben")

@@ -50,6 +50,7 @@ def test_all_of_a_promoted_change_goes_back(world: World) -> None:
 
 
 def test_what_was_never_planned_is_not_reverted(world: World) -> None:
+    """There is nothing to say what it moved from."""
     with pytest.raises(Missing, match="was never planned"):
         changes.revert(world.context, "better", "all", "eve", dry_run=True)
 

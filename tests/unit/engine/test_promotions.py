@@ -64,6 +64,7 @@ def test_a_lens_arrives_with_the_contracts_that_lack(dev: WorkspaceFiles, produc
 
 
 def test_a_dry_run_writes_and_records_nothing(dev: WorkspaceFiles, production: Context) -> None:
+    """It says what would be written."""
     told = take_in(production, offer(dev, "order", "1", "2"), "ana", dry_run=True)
     assert LENS in told["written"]
     assert not (root(production) / LENS).exists()
@@ -71,6 +72,7 @@ def test_a_dry_run_writes_and_records_nothing(dev: WorkspaceFiles, production: C
 
 
 def test_another_contract_under_the_same_version_is_refused(dev: WorkspaceFiles, production: Context) -> None:
+    """A version means one thing in every environment."""
     offered = offer(dev, "order", "1", "2")
     first = root(production) / "contracts" / "first.yaml"
     first.write_text(first.read_text().replace("basket", "trolley"))
@@ -80,6 +82,7 @@ def test_another_contract_under_the_same_version_is_refused(dev: WorkspaceFiles,
 
 
 def test_another_lens_between_the_same_versions_is_refused(dev: WorkspaceFiles, production: Context) -> None:
+    """What serves in an environment is not replaced from outside."""
     take_in(production, offer(dev, "order", "1", "2"), "ana")
     (dev.root / LENS).write_text((dev.root / LENS).read_text().replace("web", "shop"))
     with pytest.raises(PromotionConflict, match="does something else here"):
@@ -88,6 +91,7 @@ def test_another_lens_between_the_same_versions_is_refused(dev: WorkspaceFiles, 
 
 
 def test_texts_that_are_not_what_their_digests_say_are_refused(dev: WorkspaceFiles, production: Context) -> None:
+    """Nor texts that would make the workspace invalid; nothing is written."""
     offered = offer(dev, "order", "1", "2")
     forged = replace(offered, texts=(*offered.texts[:2], offered.texts[2].replace("web", "shop")))
     with pytest.raises(PromotionInvalid):
@@ -99,6 +103,7 @@ def test_texts_that_are_not_what_their_digests_say_are_refused(dev: WorkspaceFil
 
 
 def test_only_a_lens_that_is_there_is_offered(dev: WorkspaceFiles) -> None:
+    """From a workspace that is valid."""
     with pytest.raises(Missing, match=r"has no lens order@1\.\.3"):
         offer(dev, "order", "1", "3")
     (dev.root / LENS).write_text("kind: Lens\n")
@@ -115,6 +120,7 @@ def test_an_offer_survives_its_journey() -> None:
 
 
 def test_files_are_made_all_or_none(tmp_path: Path) -> None:
+    """A file of somebody else is left alone, and the others are taken back."""
     (tmp_path / "b.yaml").write_text("mine\n")
     with pytest.raises(DeclarationExists):
         WorkspaceFiles(tmp_path).write_sources([Source("a.yaml", "a\n"), Source("b.yaml", "b\n")])
@@ -125,9 +131,11 @@ def test_files_are_made_all_or_none(tmp_path: Path) -> None:
     ("line", "found"), [(1, "a: 1\n"), (2, "b: 2\n# two\n"), (3, "b: 2\n# two\n"), (6, "c: 3\n")]
 )
 def test_a_document_is_cut_out_of_its_file(line: int, found: str) -> None:
+    """With its comments, without the marks around it."""
     assert document_at("a: 1\n---\nb: 2\n# two\n--- # three\nc: 3\n", line) == found
 
 
 def test_a_line_that_is_not_there_has_no_document() -> None:
+    """The file became shorter since it was read."""
     with pytest.raises(ValueError, match="no line 9"):
         document_at("a: 1\n", 9)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from interlock.domain.lenses.path import LensMissing
-from interlock.domain.lenses.relaying import BODY_HEADER, REASON_HEADER, Course, Routing
+from interlock.domain.lenses.relaying import BODY_HEADER, CONTRACT_HEADER, REASON_HEADER, Course, Routing
 from interlock.engine.relay import BusAway, Counts, DeadLetterRefused, Event, Relay, Translate
 from support.memory_bus import MemorySource, MemoryTarget, Ticking, Unhurried, World, message
 
@@ -69,6 +70,40 @@ def test_a_body_beyond_the_limit_is_not_read() -> None:
     assert (counts.dead, counts.unchanged) == (1, 1)
     assert dict(world.target["dead"][0].headers)[REASON_HEADER] == b"is larger than 100 bytes"
     assert world.target["live"][0].body is None
+
+
+def test_a_stranger_s_words_reach_no_terminal() -> None:
+    """A version that no lens knows is the message's fault, and is told without what it orders a terminal to do."""
+
+    def none(course: Course) -> Translate:
+        if course.source != "1":
+            raise LensMissing(f"no lens leads from order@{course.source}")
+        return doubled(course)
+
+    bad = replace(message(0, "k"), headers=((CONTRACT_HEADER, b"order@\x1b[31mred"),))
+    told: list[Event] = []
+    world = World([bad, message(1, "k")])
+    assert run(world, told, none).dead == 1
+    assert next(one for one in told if one.kind == "dead").says == "a/0: no lens leads from order@\\x1b[31mred"
+    assert len(world.target["live"]) == 1
+
+
+def test_a_target_that_was_made_anew_is_marked_anew() -> None:
+    """What crashed batches put on it is found as before."""
+    world = World([message(n, "k") for n in range(20)])
+    run(world)
+    world.target.clear()
+    world.arrived += [message(n, "k") for n in range(20, 25)]
+    failures = iter([False, False, True, *[False] * 99])
+
+    def fail(what: str) -> None:
+        if what == "before commit" and next(failures):
+            raise BusAway("the broker is away")
+
+    world.fail = fail
+    world.arrived += [message(n, "k") for n in range(25, 40)]
+    assert run(world).repeated > 0
+    assert [one.arrived.offset for one in world.target["live"]] == list(range(20, 40))
 
 
 def test_a_missing_lens_ends_it_before_anything_is_read() -> None:

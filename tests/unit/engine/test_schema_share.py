@@ -42,6 +42,7 @@ def test_the_share_follows_the_rollout_until_it_is_settled(world: World) -> None
 
 
 def test_a_paused_rollout_freezes_it_and_a_rollback_empties_it(world: World) -> None:
+    """The rollout is the only switch."""
     world.begin()
     while not (now := schema_share(world.context, "amounts")).share or not now.share.weight_bp:
         world.second()
@@ -61,6 +62,7 @@ def test_a_paused_rollout_freezes_it_and_a_rollback_empties_it(world: World) -> 
 
 
 def test_what_nobody_speaks_is_not_followed(world: World) -> None:
+    """The person is told to name versions instead."""
     with pytest.raises(Missing, match="no service that serves now speaks ghosts"):
         schema_share(world.context, "ghosts")
 

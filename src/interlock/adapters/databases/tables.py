@@ -135,6 +135,8 @@ class SqlTables:
             for table, (mark, _) in self._claimed.items():
                 free = "UPDATE interlock_migration SET runner = NULL, mark = NULL, since = NULL, lease_until = NULL"
                 self._execute(f"{free} WHERE table_name = ? AND mark = ?", table, mark)
+            if self.is_postgres and self._claimed:
+                self._connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
         with suppress(sa.exc.SQLAlchemyError):
             self._connection.close()
         self._engine.dispose()

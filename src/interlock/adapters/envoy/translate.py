@@ -99,7 +99,7 @@ class _Place:
     below: int = MILLION
 
     def given(self, *headers: Json, below: int = MILLION) -> _Place:
-        return _Place(self.match, self.rewrite, (*self.headers, *headers), below)
+        return _Place(self.match, self.rewrite, (*self.headers, *headers), min(self.below, below))
 
     def as_match(self) -> Json:
         out = {**self.match}

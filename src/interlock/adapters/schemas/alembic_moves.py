@@ -37,8 +37,8 @@ class RevisionsUnreadable(Invalid):
 def plan_revisions(path: Path, start: str, end: str, dialect: Dialect, contract: str = "") -> Planned:
     """A step for each revision after `start` (or BASE) up to `end`, in the order in which they follow one another.
 
-    path: a revision's file, or the folder of several. A revision that cannot be undone says so in its step; one that
-    needs a connection is refused with the reason. RevisionsUnreadable.
+    path: a revision's file, or the folder of several. A revision that cannot be undone says so in its step; one
+    that needs a connection is refused with the reason. RevisionsUnreadable.
     """
     subject = f"revisions:{start}..{end}"
     scripts = _chain(path, start, end)
@@ -65,8 +65,8 @@ def plan_revisions(path: Path, start: str, end: str, dialect: Dialect, contract:
         steps.append(_step(script, rendered, kind))
     if any(one.is_blocking for one in findings):
         return Planned(None, tuple(findings))
-    ends = (scripts[0].down_revision or BASE, scripts[-1].revision)
-    moved = Migration(contract, *map(str, ends), "", (), dialect, tuple(steps), _no_return(steps))
+    before, after = scripts[0].down_revision or BASE, scripts[-1].revision
+    moved = Migration(contract, str(before), after, "", (), dialect, tuple(steps), _no_return(steps))
     return Planned(moved, tuple(findings))
 
 
@@ -178,10 +178,9 @@ def _run(function: Callable[[], None] | None, dialect: Dialect) -> tuple[tuple[s
             function()
     except _NeedsConnection:
         return (), False, "it needs a live connection, to read or to run something of its own"
-    except NotImplementedError as fault:
-        return (), False, str(fault) or "it is not implemented"
     except Exception as fault:
-        return (), False, f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}".rstrip(": ")
+        first = next(iter(str(fault).splitlines()), "")
+        return (), False, f"{type(fault).__name__}: {first}".rstrip(": ")
     return tuple(said), bool(outside), ""
 
 
@@ -215,9 +214,13 @@ def _offline(dialect: Dialect, said: list[str], outside: list[bool]) -> Iterator
             raise ValueError(f"the statement has parameters without a value: {', '.join(missing)}")
         context.impl.execute(clause, execution_options=execution_options)
 
-    context.impl.static_output = write  # type: ignore[method-assign]
-    context.autocommit_block = outside_of_transactions  # type: ignore[method-assign,assignment]
+    _replace(context.impl, static_output=write)
+    _replace(context, autocommit_block=outside_of_transactions)
     with Operations.context(context) as operations:
-        operations.get_bind = no_connection  # type: ignore[method-assign]
-        operations.execute = execute  # type: ignore[method-assign]
+        _replace(operations, get_bind=no_connection, execute=execute)
         yield
+
+
+def _replace(one: Any, **methods: Callable[..., Any]) -> None:
+    for name, method in methods.items():
+        setattr(one, name, method)

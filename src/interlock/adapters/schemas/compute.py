@@ -171,7 +171,7 @@ class Emitter:
         """The call over its arguments, which earlier stages have computed."""
         if expr.function not in _LENIENT and any(isinstance(a, Constant) and a.value is None for a in expr.args):
             return self._ibis.null(ibis_type(expr.type))  # some engines take NULL = 1 for false
-        emitted = [self.emit(a) for a in expr.args]
+        emitted = [self._bounded(a) if expr.function in _BOUNDED else self.emit(a) for a in expr.args]
         match expr.function:
             case "case":
                 return reduce(
@@ -184,6 +184,21 @@ class Emitter:
             case function:
                 literals = [a.value if isinstance(a, Constant) else None for a in expr.args]
                 return self._call(function, emitted, literals, [a.type for a in expr.args], expr.type)
+
+    def _bounded(self, arg: Expr) -> Value:
+        """An operand of arithmetic, within the magnitudes that it has; what arithmetic made is so already."""
+        value = self.emit(arg)
+        match arg, arg.type:
+            case (Call(function), _) if function in _BOUNDED:
+                return value
+            case (Call("to_float", (inner,)), _) if not isinstance(inner.type, Float):
+                return value
+            case (_, Int()):
+                return value if _is_small(arg, EXACT_LIMIT - 1) else self._whole(value)
+            case (_, Float()):
+                return value if _is_small(arg, LARGEST) else self._settled(value)
+            case _:
+                return value
 
     def _column(self, column: Value, one: ExprType) -> Value:
         if isinstance(one, Float):
@@ -240,9 +255,9 @@ class Emitter:
         change = _ARITHMETIC[function]
         match one:
             case Int():
-                return self._whole(change(*self._that_fit(function, [self._whole(a) for a in args])))
+                return self._whole(change(*self._that_fit(function, args)))
             case Float():
-                return self._settled(change(*(self._settled(a) for a in args)))
+                return self._settled(change(*args))
             case _:
                 return change(*args).cast(ibis_type(result))
 
@@ -330,12 +345,13 @@ class Emitter:
         return ((value != low) & is_odd).ifelse(low + self.double(1.0), low)
 
     def _settled(self, value: Value) -> Value:
-        size = value.abs()
-        within = self.only(size <= self.double(LARGEST), value)
-        return (size < self.double(SMALLEST)).ifelse(self.double(0.0), within)
+        """What is usual is asked first: engines compute the value anew in each branch."""
+        size, least = value.abs(), self.double(SMALLEST)
+        usual = (size.between(least, self.double(LARGEST)), value)
+        return self._ibis.cases(usual, (size < least, self.double(0.0)), else_=self._ibis.null("float64"))
 
     def _div(self, args: list[Value], *_: Any) -> Value:
-        a, b = (self._settled(x) for x in args)
+        a, b = args
         return self._settled(self.quotient(a, b.nullif(self.double(0.0))))
 
     def _idiv(self, args: list[Value], *_: Any) -> Value:
@@ -493,6 +509,12 @@ class Emitter:
         return self.only(args[0].between(low, high), args[0]).as_timestamp("us")
 
 
+def _is_small(one: Expr, limit: float) -> bool:
+    """Whether it is a constant that arithmetic can have."""
+    value = one.value if isinstance(one, Constant) else None
+    return isinstance(value, int | float) and (value == 0 or SMALLEST <= abs(value) <= limit)
+
+
 def _ascii(pattern: str) -> str:
     """Classes such as \\d mean ASCII alone in every engine."""
     classes = {"\\d": "[0-9]", "\\w": "[A-Za-z0-9_]", "\\s": "[ \\t\\n\\r\\f\\x0b]"}
@@ -517,6 +539,8 @@ def ibis_type(one: ExprType) -> str:
             return "timestamp('UTC')" if is_zoned else "timestamp"
 
 
+_BOUNDED = frozenset(("add", "sub", "mul", "neg", "abs", "div"))
+"""Functions whose operands and results have the magnitudes of arithmetic."""
 _ARITHMETIC: Mapping[str, Callable[..., Value]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,

@@ -345,8 +345,8 @@ def _column(one: Field, dialect: str) -> Any:
 
 
 def column_type(one: Field, dialect: str) -> str:
-    """The type of a column for the field, in the dialect's words. SQLite's have to keep values as they are, whatever
-    the type is called (sqlite.org/datatype3.html, section 3.1).
+    """The type of a column for the field, in the dialect's words. SQLite's have to keep values as they are,
+    whatever the type is called (sqlite.org/datatype3.html, section 3.1).
     """
     from sqlglot import exp
 

@@ -7,7 +7,7 @@ is asked is asked only where there is something to tell: who was rejected and wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from operator import and_
 from pathlib import Path
@@ -36,44 +36,36 @@ from interlock.domain.lenses.audit import (
 )
 from interlock.domain.schemas.describe import described
 from interlock.domain.schemas.field import Bool, Field, List, Struct, Type
-from interlock.engine.lens_data import Place
+from interlock.engine.lens_data import CountedRows, Place
 from interlock.kernel.digest import digest
 
 _CHUNK = 50_000
 _WAS, _MADE, _SAME = "interlock_was_", "interlock_made_", "interlock_same_"
 
 
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """Rows that are there to be counted. engine: who counts; why: not the engine that might have."""
-
-    counts: Counts
-    identity: str
-    engine: str
-    why: str = ""
-
-
-def audited(
+def counted(
     asked: Trip, data: str, database: str = "", share: float = 1.0, choice: EngineChoice = "auto", threads: int = 0
-) -> Audited:
+) -> CountedRows:
     """The counts of the rows of a file, or of a table of `database`; of about `share` of them.
 
     DataMissing, DataUnreadable; EngineRefuses when an engine was asked for that cannot do the lens exactly.
     """
     if not database and FORMS.get(Path(data).suffix.lower()) == "json":
-        return Audited(counted_records(asked, _drawn(_of_lines(Path(data)), share)), identity_of(Path(data)), "records")
+        return CountedRows(
+            counted_records(asked, _drawn(_of_lines(Path(data)), share)), identity_of(Path(data)), "records"
+        )
     with opened(data, database, threads or None) as table:
         identity = identity_of(Path(data)) if table.is_file else _identity(table)
         why = ""
         if choice != "records":
             try:
-                return Audited(by_query(asked, table, share), identity, table.engine.name)
+                return CountedRows(by_query(asked, table, share), identity, table.engine.name)
             except EngineRefuses as no:
                 if choice != "auto":
                     raise
                 why = no.message
         rows = _drawn(_of_table(asked, table, data), share)
-        return Audited(counted_records(asked, rows, is_table=True), identity, "records", why)
+        return CountedRows(counted_records(asked, rows, is_table=True), identity, "records", why)
 
 
 def _identity(table: Table) -> str:
@@ -97,9 +89,7 @@ def _of_table(asked: Trip, table: Table, data: str) -> Iterator[dict[str, Any] |
     return records_in(rows, Origin(Path(data), "arrow", tuple(schema.names), schema), asked.source)
 
 
-def _drawn(
-    rows: Iterator[dict[str, Any] | Rejected], share: float
-) -> Iterator[dict[str, Any] | Rejected]:
+def _drawn(rows: Iterator[dict[str, Any] | Rejected], share: float) -> Iterator[dict[str, Any] | Rejected]:
     """About the share of the rows, the same ones each time: those whose number, hashed, is below it."""
     if share >= 1:
         return rows
@@ -143,7 +133,9 @@ class _Query:
         accepted = int(found["rows"])
         refused = dict(self.refusals(unread, there, back)) if accepted < total else {}
         changed = {path: int(found[f"c{at}"] or 0) for at, path in enumerate(self.paths)}
-        made = dict.fromkeys(self.made, accepted) | {p: int(found[f"m{at}"] or 0) for at, p in enumerate(self.nested)}
+        made = dict.fromkeys(self.made, accepted) | {
+            p: int(found[f"m{at}"] or 0) for at, p in enumerate(self.nested)
+        }
         shown = {path: (n, self.examples(same, path) if n else ()) for path, n in changed.items()}
         return counts_of(self.asked, total, int(found["whole"] or 0), shown, made, refused)
 
@@ -160,7 +152,9 @@ class _Query:
                 raise EngineRefuses(says, remedy="Use --engine records, or Parquet.")
             if is_none is not None:
                 unread[one.name] = is_none
-        rows = self.table.rows.select(**typed, **{f"interlock_bad_{n}": bad for n, bad in enumerate(unread.values())})
+        rows = self.table.rows.select(
+            **typed, **{f"interlock_bad_{n}": bad for n, bad in enumerate(unread.values())}
+        )
         good = rows
         bad: dict[str, Any] = {}
         for number, name in enumerate(unread):
@@ -170,7 +164,9 @@ class _Query:
 
     def sent(self, rows: Any) -> Translated:
         there = [one for one in self.fields if one.name in rows.columns]
-        copies = {new.name: rows[old.name] for old, new in zip(self.fields, self.carried, strict=True) if old in there}
+        copies = {
+            new.name: rows[old.name] for old, new in zip(self.fields, self.carried, strict=True) if old in there
+        }
         kept = tuple(one for one in self.carried if one.name in copies)
         self.carried = kept
         source = rows.select(*(one.name for one in there), **copies)

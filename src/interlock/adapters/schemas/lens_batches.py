@@ -73,9 +73,7 @@ def translation(origin: Origin, asked: Asked, to: Form, choice: EngineChoice = "
     ibis_or_refuse()
     if origin.form == "json":
         whole = Ends(asked, asked.source.fields, asked.target.fields)
-        return Translation(
-            _ByRecord(_lines(origin.path), whole, is_free=to == "json"), whole.after, "records"
-        )
+        return Translation(_ByRecord(_lines(origin.path), whole, is_free=to == "json"), whole.after, "records")
     ends = _ends(origin, asked)
     read = _Text(origin, ends.before) if origin.form == "csv" else _read_plainly
     if choice != "records":
@@ -209,9 +207,10 @@ def _plain(one: Any) -> Any:
 
 def _numbered(table: Any, piece: Piece) -> Any:
     import pyarrow as pa
+    from pyarrow import compute
 
-    first = piece.row + 1
-    return table.append_column(ROW, pa.array(range(first, first + table.num_rows), pa.int64()))
+    ones = pa.repeat(pa.scalar(1, pa.int64()), table.num_rows)
+    return table.append_column(ROW, compute.cumulative_sum(ones, start=piece.row))
 
 
 class _Query:
@@ -452,8 +451,8 @@ def _no_record(path: Path, line: int, what: str, fine: int) -> DataUnreadable:
 
 
 def _json(text: bytes) -> Any:
-    """A line as the reference reads bodies; ValueError for what is no JSON. The quick reader is asked first: what it
-    cannot say surely (whether a key stands twice, numbers beyond its range) the slow one decides.
+    """A line as the reference reads bodies; ValueError for what is no JSON. The quick reader is asked first: what
+    it cannot say surely (whether a key stands twice, numbers beyond its range) the slow one decides.
     """
     import msgspec
 

@@ -38,8 +38,8 @@ def prepared(
     part_rows: int = 131_072,
     part_bytes: int = PART_BYTES,
 ) -> Iterator[Run]:
-    """Everything that a run needs, checked before anything is written. part_rows, part_bytes: the size of a part, of
-    binary formats and of text.
+    """Everything that a run needs, checked before anything is written. part_rows, part_bytes: the size of a part,
+    of binary formats and of text.
     """
     to = form_of(target)
     with _opened(source, database, part_rows, part_bytes) as (rows, origin):

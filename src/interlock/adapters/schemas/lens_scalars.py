@@ -577,6 +577,7 @@ def filled(one: Plain, value: Scalar, field: str, scope: Scope) -> Plain:
         if isinstance(one.there, bool):
             return Plain(put.term, one.there, put.type, put.held, put.texts)
         return Plain(_only_there(put.term, one, emitter), one.there, put.type, put.held, put.texts)
+    one = _widened(one, value)
     make = as_type(value, one, field, scope.engine)
     texts = (*one.texts, str(value)) if one.texts else ()
     if one.there is True:
@@ -588,6 +589,16 @@ def filled(one: Plain, value: Scalar, field: str, scope: Scope) -> Plain:
     assert isinstance(is_empty, Term)
     made = term(lambda empty, v: empty.ifelse(make(), v), is_empty, held)
     return Plain(made, one.there, one.type, one.held, texts)
+
+
+def _widened(one: Plain, value: Scalar) -> Plain:
+    """Integers of 64 bits where the column's own have no room for the value."""
+    if not one.held.is_integer() or isinstance(value, str | None):
+        return one
+    least, most = _extent(one)
+    if least <= value < most:
+        return one
+    return Plain(term(lambda v: v.cast("int64"), one.term), one.there, INTEGER, dtype("int64"))
 
 
 def blanked(one: Plain, value: Scalar, field: str, scope: Scope) -> Plain:

@@ -279,7 +279,9 @@ class _Query:
             is_one = self.is_of_type(slot)
             self.change(name, self.only(name, f"holds what is no {described(slot.type)}", is_one), slot.type)
         slot = self.slots[name]
-        if slot.sort == "float":
+        if slot.sort == "text" and not self.is_sqlite:  # the column may be of an enum, or of uuid
+            self.change(name, self.cast_to("text", slot.column), slot.type)
+        elif slot.sort == "float":
             most = self.double(_LARGEST)
             held = self.only(name, "is no finite number", f"{slot.column} BETWEEN -{most} AND {most}")
             self.change(name, held, NUMBER)

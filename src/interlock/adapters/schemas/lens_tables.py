@@ -119,18 +119,40 @@ def _queries(rows: Any, scope: Scope, made: dict[str, Term]) -> Translated:
         table = table.mutate(**{name: make(table) for name, make in stage.items()})
         table = table if scope.engine == "polars" else table.view()
     accepted, code = scope.stages.is_accepted(), scope.stages.code()
-    kept = table.filter(accepted.make(table)) if isinstance(accepted, Term) else table
     names = _free(rows.columns)
-    translated = kept.select(**{name: one.make(kept) for name, one in made.items()})
     if code is None:
         none = rows.filter(ibis.literal(False)).mutate(**{n: ibis.null("string") for n in names})
-        return Translated(translated, none, *names)
+        return Translated(_selected(table, made), none, *names)
     by = f"{scope.stages.prefix}code"
-    coded = table.mutate(**{by: code.make(table)})
+    coded = table.mutate(**{by: _kept_here(code.make(table), code.level, scope.engine)})
+    assert isinstance(accepted, Term)
+    is_deep = code.level >= _DEEP
+    kept = coded.filter(coded[by].isnull()) if is_deep else table.filter(accepted.make(table))
     why = coded.filter(coded[by].notnull())
     told = [_told(why[by], [words[n] for words in scope.stages.reasons], scope.engine) for n in (0, 1)]
     rejected = why.select(*rows.columns, **dict(zip(names, told, strict=True)))
-    return Translated(translated, rejected, *names)
+    return Translated(_selected(kept, made), rejected, *names)
+
+
+def _selected(table: Any, made: dict[str, Term]) -> Any:
+    return table.select(**{name: one.make(table) for name, one in made.items()})
+
+
+_DEEP = 2
+"""From so many stages on, conditions stay where they are."""
+
+
+def _kept_here(code: Any, level: int, engine: Engine) -> Any:
+    """The code, in a way that no planner asks for it earlier. DuckDB and Spark move a condition below the stages by
+    writing each column out as what it is made of, which doubles it stage by stage: five ops on a field take minutes
+    to plan. What is random is never moved; this is never less than zero.
+    """
+    import ibis
+
+    if level < _DEEP or engine not in ("duckdb", "spark"):
+        return code
+    never = (ibis.random() < 0).ifelse(ibis.literal(0, "int64"), ibis.null("int64"))
+    return ibis.coalesce(code, never)
 
 
 def _told(code: Any, words: list[str], engine: Engine) -> Any:

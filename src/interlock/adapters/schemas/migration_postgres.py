@@ -121,13 +121,9 @@ def declared(inputs: Mapping[str, str]) -> str:
 
 
 def function(name: str, variables: str, body: str) -> str:
-    """The tag of the quotes is one that the body does not have."""
-    tag = "$interlock$"
-    while tag in body:
-        tag = f"{tag[:-1]}_$"
     text = f"#variable_conflict use_column\nDECLARE\n{variables}{body.lstrip(chr(10))}"
-    head = f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT"
-    return f"{head} AS {tag}\n{text}\n{tag}"
+    head = f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS"
+    return dollars(head, text)
 
 
 # ---- from the newer shape to the older
@@ -152,7 +148,7 @@ def writer(one: Shapes) -> str:
     filled = "".join(f"\n    NEW.{name_sql(name)} := {one.given_by_name(name)};" for name in one.defaults)
     own_why = f"  interlock_why := CASE {own} END;\n  IF interlock_why IS NOT NULL THEN {raised()} END IF;\n"
     columns = {c.column: f"NEW.{name_sql(c.field.name)}" for c in one.layout.columns}
-    gone = {f.name: f"interlock_lens.{one.put.made[f.name]}" for f in one.layout.gone}
+    gone = {f.name: one.put_back(f, "interlock_lens") for f in one.layout.gone}
     sets = [f"{name_sql(column)} = {value}" for column, value in columns.items()]
     for name, value in gone.items():
         is_touched = touched(one.put.reads[name], inputs)
@@ -220,31 +216,43 @@ def inserted(one: Shapes, values: Mapping[str, str]) -> str:
 # ---- views
 
 
-def view(one: Shapes, name: str, query: str, is_new: bool = True) -> Part:
-    """A view that its readers' own rights and row policies hold for, where Postgres has such (from 15 on)."""
-    how = " WITH (security_invoker = true)" if one.server[:1] >= (15,) else ""
-    made = f"CREATE OR REPLACE VIEW {name_sql(name)}{how} AS {query}"
-    if not is_new:
-        return Part((made,))
-    return Part((made, granted(one, name)), (f"DROP VIEW {name_sql(name)}",))
+def view(one: Shapes, name: str, query: str) -> Part:
+    return Part(
+        (f"CREATE OR REPLACE VIEW {name_sql(name)} AS {query}", rights(one, name)), (f"DROP VIEW {name_sql(name)}",)
+    )
 
 
-def granted(one: Shapes, name: str) -> str:
-    """Who may do something with the table may do it with the view."""
-    body = f"""DECLARE one record;
+def rights(one: Shapes, name: str) -> str:
+    """Who may do something with the table may do it with the view, and is asked for it: from Postgres 15 on a view
+    can have its readers' rights. Before that the row policies of the table would be passed by, so that is refused.
+    """
+    table, quoted = text_sql(one.table), name_sql(name)
+    return dollars(
+        "DO",
+        f"""DECLARE one record;
 BEGIN
-  FOR one IN SELECT acl.grantee, acl.privilege_type AS right FROM pg_class, aclexplode(pg_class.relacl) AS acl
-    WHERE pg_class.oid = {text_sql(one.table)}::regclass AND acl.grantee <> pg_class.relowner
+  IF current_setting('server_version_num')::int >= 150000 THEN
+    EXECUTE {text_sql(f"ALTER VIEW {quoted} SET (security_invoker = true)")};
+  ELSIF EXISTS (SELECT 1 FROM pg_class WHERE oid = {table}::regclass AND relrowsecurity) THEN
+    RAISE EXCEPTION USING MESSAGE = 'the row policies of the table do not hold for views before Postgres 15';
+  END IF;
+  FOR one IN SELECT acl.grantee, acl.privilege_type AS allowed FROM pg_class, aclexplode(pg_class.relacl) AS acl
+    WHERE pg_class.oid = {table}::regclass AND acl.grantee <> pg_class.relowner
     AND acl.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
   LOOP
-    EXECUTE format('GRANT %s ON {name_sql(name).replace("'", "''").replace("%", "%%")} TO %s', one.right,
+    EXECUTE format({text_sql("GRANT %s ON " + quoted.replace("%", "%%") + " TO %s")}, one.allowed,
       CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE one.grantee::regrole::text END);
   END LOOP;
-END"""
+END""",
+    )
+
+
+def dollars(head: str, body: str) -> str:
+    """The body in quotes of a tag that it does not have."""
     tag = "$interlock$"
     while tag in body:
         tag = f"{tag[:-1]}_$"
-    return f"DO {tag}\n{body}\n{tag}"
+    return f"{head} {tag}\n{body}\n{tag}"
 
 
 def older_views(one: Shapes) -> tuple[Part, ...]:
@@ -305,8 +313,8 @@ def rules(one: Shapes) -> Iterator[tuple[str, str]]:
 def switch(one: Shapes) -> tuple[Part, ...]:
     older, newer, current = one.layout.older_view, one.layout.newer_view, f"DROP VIEW {one.current}"
     stored = Part(
-        view(one, newer, one.stored_view(), is_new=False).do,
-        view(one, newer, one.computed_view(), is_new=False).do,
+        view(one, newer, one.stored_view()).do,
+        view(one, newer, one.computed_view()).do,
     )
     return stored, Part((current, *current_on(one, newer).do), (current, *current_on(one, older).do))
 

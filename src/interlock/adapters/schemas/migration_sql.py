@@ -50,7 +50,6 @@ class Shapes:
     put: Translation
     dialect: Dialect
     types: dict[str, str]
-    server: tuple[int, ...]
     has_older_view: bool
 
     # ---- names
@@ -97,8 +96,8 @@ class Shapes:
         return "SELECT " + listed(f"{self.given(f, is_insert)} AS {name_sql(f.name)}" for f in self.newer.fields)
 
     def given(self, one: Field, is_insert: bool) -> str:
-        """What a writer of the newer version gave. Views have no defaults, so the contract's stands in where a field
-        is not given that may not be null.
+        """What a writer of the newer version gave. Views have no defaults, so the contract's stands in where a
+        field is not given that may not be null.
         """
         is_filled = is_insert and one.name in self.defaults
         return self.given_by_name(one.name) if is_filled else f"NEW.{name_sql(one.name)}"
@@ -160,23 +159,34 @@ class Shapes:
     # ---- moving rows
 
     def batch(self) -> Batch:
-        """Rows are touched, and the trigger of the table does the rest: one meaning for backfill and writers."""
         key = self.layout.key
         keys = listed(name_sql(one) for one in key)
         after = listed(f":after_{n}" for n in range(len(key)))
         upto = listed(f":upto_{n}" for n in range(len(key)))
-        touch = f"UPDATE {self.table} SET {self.mark} = NULL WHERE {self.mark} IS NULL"
         page = f"SELECT {keys} FROM {self.table} {{where}}ORDER BY {keys} LIMIT :size"
         last = f"SELECT {keys} FROM ({page}) AS page ORDER BY {listed(f'{name_sql(k)} DESC' for k in key)} LIMIT 1"
         return Batch(
             self.layout.table,
             key,
-            f"{touch} AND ({keys}) > ({after}) AND ({keys}) <= ({upto})",
+            self.filled(f"({keys}) > ({after}) AND ({keys}) <= ({upto})"),
             last.format(where=f"WHERE ({keys}) > ({after}) "),
             last.format(where=""),
-            f"{touch} AND ({keys}) <= ({upto})",
+            self.filled(f"({keys}) <= ({upto})"),
             f"SELECT count(*) FROM {self.table}",
         )
+
+    def filled(self, stretch: str) -> str:
+        """Fills the rows of a stretch that have no newer columns yet. On Postgres rows are touched, and the trigger
+        of the table fills each as it is once it is locked: what a statement reads beside it may be older. SQLite
+        has one writer, and is told the lens in the statement, which is faster.
+        """
+        where = f"{self.mark} IS NULL AND {stretch}"
+        if self.dialect == "postgres":
+            return f"UPDATE {self.table} SET {self.mark} = NULL WHERE {where}"
+        sets = [f"{name_sql(one.column)} = lens.{self.get.made[one.field.name]}" for one in self.layout.new]
+        lens = self.get.over(f"SELECT * FROM {self.table} WHERE {where}", self.layout.key)
+        here = f"{self.key_is('lens', self.table)} AND NOT ({self.is_rejected})"
+        return f"UPDATE {self.table} SET {listed((*sets, f'{self.mark} = 0'))} FROM ({lens}) AS lens WHERE {here}"
 
     def checks(self) -> Iterator[tuple[str, str]]:
         """Queries that give the keys of rows that are not as they should be, and what such a row means."""
@@ -217,6 +227,11 @@ class Shapes:
             for reason, condition in violations(one.field, self.given(one.field, is_insert), self.dialect):
                 yield condition, f"`{one.field.name}` {reason} in version {self.newer.version}"
 
+    def put_back(self, one: Field, row: str) -> str:
+        """The older field that the lens made in `row`, as its column takes it."""
+        made = f"{row}.{self.put.made[one.name]}"
+        return made if self.dialect == "sqlite" else f"CAST({made} AS {self.types[one.name]})"
+
     # ---- the way back from the end
 
     @property
@@ -254,7 +269,7 @@ class Shapes:
         here = self.key_is("lens", self.table, is_newer=True)
         sets = [
             f"{name_sql(f.name)} = CASE WHEN {self.is_as_archived(self.put.reads[f.name])}"
-            f" THEN kept.{name_sql(f.name)} ELSE lens.{self.put.made[f.name]} END"
+            f" THEN kept.{name_sql(f.name)} ELSE {self.put_back(f, 'lens')} END"
             for f in layout.gone
         ]
         is_same = self.is_as_archived([one.field.name for one in layout.new])
@@ -302,7 +317,6 @@ def shapes_of(
     newer: Contract,
     layout: Layout,
     dialect: Dialect,
-    server: tuple[int, ...],
     has_older_view: bool,
 ) -> tuple[Shapes | None, tuple[Finding, ...]]:
     """Both translations, or what keeps them from being made."""
@@ -318,4 +332,4 @@ def shapes_of(
     fields: list[tuple[str, Field]] = [(c.column, c.field) for c in layout.new]
     fields += [(f.name, f) for f in layout.gone]
     types = {name: column_type(field, dialect) for name, field in fields}
-    return Shapes(layout, older, newer, get, put, dialect, types, server, has_older_view), ()
+    return Shapes(layout, older, newer, get, put, dialect, types, has_older_view), ()

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from interlock.adapters.schemas.lens_sql import Rejection, name_sql, text_sql, violations
 from interlock.adapters.schemas.migration_sql import Part, Shapes, any_of, listed, message
 
-
 ANSWERED = {
     "column-dropped": "the older version is no longer written by then, and the column is archived",
     "column-renamed": "readers of the newer version have the column's new name from their view before",
@@ -34,12 +33,14 @@ def added(one: Shapes, name: str, kind: str) -> Part:
 
 def dual_write(one: Shapes) -> tuple[Part, ...]:
     """Back again, the columns are emptied by an update, once no trigger is there."""
-    emptied = listed(f"{name_sql(c.column)} = NULL" for c in one.layout.new)
-    empty = (
-        f"UPDATE {one.table} SET {f'{emptied}, ' if emptied else ''}{one.mark} = NULL WHERE {one.mark} IS NOT NULL"
-    )
+    emptied = f"UPDATE {one.table} SET {empty(one)} WHERE {one.mark} IS NOT NULL"
     views = () if one.has_older_view else older_views(one)
-    return Part((), (empty,)), from_older(one), *views, newer_view(one, one.computed_view())
+    return Part((), (emptied,)), from_older(one), *views, newer_view(one, one.computed_view())
+
+
+def empty(one: Shapes) -> str:
+    """What sets the newer columns of a row back to none."""
+    return listed(f"{name_sql(name)} = NULL" for name in (*(c.column for c in one.layout.new), one.layout.mark))
 
 
 def trigger(name: str, when: str, *statements: str) -> Part:
@@ -61,8 +62,8 @@ def from_older(one: Shapes) -> Part:
     lens = f"({one.get.over(one.older_of('NEW'))}) AS lens"
     here = one.key_is("NEW", one.table)
     made = {c.column: f"lens.{one.get.made[c.field.name]}" for c in one.layout.new}
-    filled = listed(f"{name_sql(column)} = {value}" for column, value in made.items())
-    first = f"UPDATE {one.table} SET {filled}, {one.mark} = 0 FROM {lens} WHERE {here} AND NOT ({one.is_rejected})"
+    filled = listed((*(f"{name_sql(column)} = {value}" for column, value in made.items()), f"{one.mark} = 0"))
+    first = f"UPDATE {one.table} SET {filled} FROM {lens} WHERE {here} AND NOT ({one.is_rejected})"
     inserted = f"AFTER INSERT ON {one.table} WHEN NEW.{one.mark} IS NULL"
     return both(
         trigger(one.made("from_older_insert"), inserted, first),
@@ -96,12 +97,10 @@ def again(one: Shapes) -> tuple[str, str]:
         f"(lens.{no.column} AND ({touched(no.reads, one.changing, f'NEW.{one.mark} IS NULL')}))"
         for no in one.get.rejections
     )
-    emptied = listed(f"{name_sql(c.column)} = NULL" for c in one.layout.new)
-    emptied = f"{emptied}, {one.mark} = NULL" if emptied else f"{one.mark} = NULL"
     is_filled = f"{one.table}.{one.mark} IS NOT NULL"
     return (
         f"UPDATE {one.table} SET {listed(sets)} FROM {lens} WHERE {here} AND NOT ({rejected})",
-        f"UPDATE {one.table} SET {emptied} FROM {lens} WHERE {here} AND {is_filled} AND ({rejected})",
+        f"UPDATE {one.table} SET {empty(one)} FROM {lens} WHERE {here} AND {is_filled} AND ({rejected})",
     )
 
 

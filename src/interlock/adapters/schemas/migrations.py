@@ -16,7 +16,7 @@ from interlock.domain.migrations.migration import Dialect, Migration, Planned
 from interlock.domain.migrations.order import Work, in_order
 from interlock.domain.migrations.unsafe import unsafe_statements
 from interlock.domain.schemas.contract import Contract
-from interlock.kernel.finding import Finding
+from interlock.kernel.finding import Finding, Severity
 
 
 def plan_migration(
@@ -26,14 +26,12 @@ def plan_migration(
     table: str,
     key: tuple[str, ...],
     dialect: Dialect,
-    server_version: str = "",
     taken: Collection[str] = (),
     has_older_view: bool = False,
 ) -> Planned:
     """The steps that take `table` from `older` to `newer`, or the findings that say why there are none.
 
-    key: columns whose values name a row, never null and untouched by the lens but for renaming. server_version: as
-    the database says it, `16.4` or `3.40.1`; without it what only newer servers can is not used. taken: columns of
+    key: columns whose values name a row, never null and untouched by the lens but for renaming. taken: columns of
     the table that the older version does not declare. has_older_view: a migration before this one left the views of
     the older version.
     """
@@ -46,7 +44,12 @@ def plan_migration(
     told = unkept(layout, older, newer, dialect)
     if any(one.is_blocking for one in told):
         return Planned(None, told)
-    shapes, found = shapes_of(lens, older, newer, layout, dialect, _version(server_version), has_older_view)
+    try:
+        shapes, found = shapes_of(lens, older, newer, layout, dialect, has_older_view)
+    except ModuleNotFoundError as missing:
+        says = f"the migration of {table} cannot be written, because {missing.name} is not installed"
+        remedy = "Install it with: pip install 'interlock[data]'"
+        return Planned(None, (Finding("migration.no_writer", Severity.ERROR, f"table:{table}", says, remedy),))
     if shapes is None:
         return Planned(None, found)
     work = _on_postgres(shapes) if dialect == "postgres" else _on_sqlite(shapes)
@@ -112,7 +115,7 @@ def _waiting(parts: tuple[Part, ...]) -> Work:
 
 def unsafe(migration: Migration, server_version: str = "") -> tuple[Finding, ...]:
     """What is unsafe in the statements of a migration while applications use the database, once for each step.
-    SquawkFailed.
+    server_version: as the database says it, `16.4` or `3.40.1`.
     """
     found: dict[tuple[str, str], Finding] = {}
     subject = f"migration:{migration.table}"
@@ -124,7 +127,7 @@ def unsafe(migration: Migration, server_version: str = "") -> tuple[Finding, ...
             known = migration_sqlite.ANSWERED
             told = tuple(unsafe_statements(step.do, subject, step.name, _version(server_version), known))
         for one in told:
-            found.setdefault((step.name, one.code), one)
+            found.setdefault((step.name if one.where else "", one.code), one)
     return tuple(found.values())
 
 

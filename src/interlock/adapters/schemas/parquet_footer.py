@@ -12,12 +12,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Any, Final
 
 MAGIC: Final = b"PAR1"
 _TAIL: Final = 8  # the footer's length and the magic
-_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
 
+
+class _Kind(IntEnum):
+    """Types of the compact protocol; the two booleans hold their value."""
+
+    TRUE = 1
+    FALSE = 2
+    BYTE = 3
+    I16 = 4
+    I32 = 5
+    I64 = 6
+    DOUBLE = 7
+    BINARY = 8
+    LIST = 9
+    SET = 10
+    STRUCT = 12
+
+
+_BOOLEANS: Final = (_Kind.TRUE, _Kind.FALSE)
 _ROWS, _GROUPS = 3, 4  # of FileMetaData
 _COLUMNS, _GROUP_START, _ORDINAL = 1, 5, 7  # of RowGroup
 _CHUNK_PLACES: Final = (2, 4, 6)  # of ColumnChunk: file_offset, offset_index_offset, column_index_offset
@@ -54,7 +72,7 @@ def joined(footers: Iterable[tuple[bytes, int]]) -> bytes:
         groups += (_moved(one, shift, len(groups) + at) for at, one in enumerate(read[_GROUPS][1].items))
     assert first is not None, "a file has at least one footer"
     rows = sum(one[_ROWS][1] for one in groups)
-    whole = {**first, _ROWS: (_I64, rows), _GROUPS: (_LIST, _Listed(_STRUCT, tuple(groups)))}
+    whole = {**first, _ROWS: (_Kind.I64, rows), _GROUPS: (_Kind.LIST, _Listed(_Kind.STRUCT, tuple(groups)))}
     written = bytes(_struct(dict(sorted(whole.items()))))
     return written + len(written).to_bytes(4, "little") + MAGIC
 
@@ -62,9 +80,9 @@ def joined(footers: Iterable[tuple[bytes, int]]) -> bytes:
 def _moved(group: Struct, shift: int, ordinal: int) -> Struct:
     chunks = group[_COLUMNS][1]
     columns = replace(chunks, items=tuple(_moved_chunk(one, shift) for one in chunks.items))
-    moved = {**_shifted(group, (_GROUP_START,), shift), _COLUMNS: (_LIST, columns)}
+    moved = {**_shifted(group, (_GROUP_START,), shift), _COLUMNS: (_Kind.LIST, columns)}
     if _ORDINAL in group and ordinal < 2**15:
-        return {**moved, _ORDINAL: (_I16, ordinal)}
+        return {**moved, _ORDINAL: (_Kind.I16, ordinal)}
     return {number: one for number, one in moved.items() if number != _ORDINAL}
 
 
@@ -114,24 +132,24 @@ class _Reader:
         while head := self.byte():
             kind = head & 0x0F
             number = number + (head >> 4) if head >> 4 else self.zigzag()
-            fields[number] = (kind, kind == _TRUE if kind in (_TRUE, _FALSE) else self.value(kind))
+            fields[number] = (kind, kind == _Kind.TRUE if kind in _BOOLEANS else self.value(kind))
         return fields
 
     def value(self, kind: int) -> Any:
         match kind:
-            case 1 | 2 | 3:
+            case _Kind.TRUE | _Kind.FALSE | _Kind.BYTE:
                 return self.byte()
-            case 4 | 5 | 6:
+            case _Kind.I16 | _Kind.I32 | _Kind.I64:
                 return self.zigzag()
-            case 7:
+            case _Kind.DOUBLE:
                 return self.taken(8)
-            case 8:
+            case _Kind.BINARY:
                 return self.taken(self.varint())
-            case 9 | 10:
+            case _Kind.LIST | _Kind.SET:
                 head = self.byte()
                 size = head >> 4 if head >> 4 < 15 else self.varint()
                 return _Listed(head & 0x0F, tuple(self.value(head & 0x0F) for _ in range(size)))
-            case 12:
+            case _Kind.STRUCT:
                 return self.struct()
             case _:
                 raise ValueError(f"a footer of Parquet holds nothing of type {kind}")
@@ -140,29 +158,29 @@ class _Reader:
 def _struct(fields: Struct) -> Iterator[int]:
     last = 0
     for number, (kind, value) in fields.items():
-        kind = (_TRUE if value else _FALSE) if kind in (_TRUE, _FALSE) else kind
+        kind = (_Kind.TRUE if value else _Kind.FALSE) if kind in _BOOLEANS else kind
         if 0 < number - last < 16:
             yield (number - last) << 4 | kind
         else:
             yield kind
             yield from _zigzag(number)
         last = number
-        if kind not in (_TRUE, _FALSE):
+        if kind not in _BOOLEANS:
             yield from _value(kind, value)
     yield 0
 
 
 def _value(kind: int, value: Any) -> Iterable[int]:
     match kind:
-        case 1 | 2 | 3:
+        case _Kind.TRUE | _Kind.FALSE | _Kind.BYTE:
             return (value,)
-        case 4 | 5 | 6:
+        case _Kind.I16 | _Kind.I32 | _Kind.I64:
             return _zigzag(value)
-        case 7:
+        case _Kind.DOUBLE:
             return bytes(value)
-        case 8:
+        case _Kind.BINARY:
             return (*_varint(len(value)), *value)
-        case 9 | 10:
+        case _Kind.LIST | _Kind.SET:
             return _listed(value)
         case _:
             return _struct(value)

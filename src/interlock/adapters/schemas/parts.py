@@ -103,6 +103,8 @@ class FileParts:
         try:
             yield parts
         finally:
+            if parts.progress.place.row == 0:  # nothing is lost with them
+                shutil.rmtree(parts.place, ignore_errors=True)
             os.close(parts._lock)
 
     @property

@@ -1,5 +1,5 @@
-"""Reads a table of a database piece by piece, in one snapshot. A table has no place to go on from: another query may
-give other rows in another order, so that a run of one always begins at the beginning.
+"""Reads a table of a database piece by piece, in one query. A table has no place to go on from: another
+query may give other rows in another order, so that a run of one always begins at the beginning.
 """
 
 from __future__ import annotations

@@ -14,16 +14,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from interlock.kernel.errors import Unavailable
 from interlock.kernel.finding import Finding, Severity
 
 _SECONDS = 60
-
-
-class SquawkFailed(Unavailable):
-    """squawk did not answer as it should."""
-
-    code = "migration.squawk_failed"
 
 
 def squawk_findings(
@@ -35,22 +28,29 @@ def squawk_findings(
     answered: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """A finding for each rule that a statement breaks, but for the rules `answered`. where: what is told before the
-    number of the statement. One that tells how to install squawk when it is not there. SquawkFailed.
+    number of the statement. Where squawk is not installed or does not answer, the one finding says so.
     """
     if not statements:
         return ()
     program = Path(sys.executable).with_name("squawk")
     if not program.exists():
-        says = "the statements were not checked for what is unsafe, because squawk is not installed"
         remedy = "Install it with: pip install 'interlock[postgres]'"
-        return (Finding("migration.squawk_absent", Severity.WARNING, subject, says, remedy),)
+        return (_unchecked("squawk_absent", subject, "squawk is not installed", remedy),)
     texts = [f"{sql.rstrip().rstrip(';')};\n" for sql in statements]
     said = _asked(program, "".join(texts), version, is_in_transaction)
+    if isinstance(said, str):
+        return (_unchecked("squawk_failed", subject, f"squawk failed: {said}", "Run it by hand to see more."),)
     starts = [0, *accumulate(text.count("\n") for text in texts)]
     return tuple(_findings(said, starts, subject, where, frozenset(answered)))
 
 
-def _asked(program: Path, sql: str, version: str, is_in_transaction: bool) -> list[Mapping[str, Any]]:
+def _unchecked(code: str, subject: str, why: str, remedy: str) -> Finding:
+    says = f"the statements were not checked for what is unsafe while applications write: {why}"
+    return Finding(f"migration.{code}", Severity.WARNING, subject, says, remedy)
+
+
+def _asked(program: Path, sql: str, version: str, is_in_transaction: bool) -> list[Mapping[str, Any]] | str:
+    """What squawk says, or why it says nothing."""
     command = [str(program), "--reporter", "json", "--stdin-filepath", "plan.sql"]
     command += ["--pg-version", ".".join(version.split()[0].split(".")[:2])] if version else []
     command += ["--assume-in-transaction"] if is_in_transaction else []
@@ -58,10 +58,8 @@ def _asked(program: Path, sql: str, version: str, is_in_transaction: bool) -> li
         done = subprocess.run(command, input=sql, capture_output=True, text=True, timeout=_SECONDS, check=False)
         said: list[Mapping[str, Any]] = json.loads(done.stdout or "[]")
     except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as fault:
-        raise SquawkFailed(f"squawk did not check the statements: {fault}") from fault
-    if done.returncode not in (0, 1):
-        raise SquawkFailed(f"squawk did not check the statements: {done.stderr.strip()[:200]}")
-    return said
+        return f"{type(fault).__name__}: {fault}"[:200]
+    return said if done.returncode in (0, 1) else done.stderr.strip()[:200]
 
 
 def _findings(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from interlock.domain.migrations.migration import Migration
 from interlock.domain.rollout.tables import TableMove
 from interlock.kernel.digest import digest
+from interlock.kernel.errors import InterlockError
 from interlock.kernel.finding import Finding, Severity
 
 Written = tuple[Migration | None, tuple[Finding, ...]]
@@ -48,4 +49,17 @@ def _written(move: TableMove) -> Written:
         has_older_view=move.has_views,
     )
     placed = planned.migration and replace(planned.migration, database=move.table.database)
-    return placed, tuple(replace(one, where=one.where or move.table.where) for one in planned.findings)
+    found = (*planned.findings, *(_unsafe(placed) if placed else ()))
+    return placed, tuple(replace(one, where=one.where or move.table.where) for one in found)
+
+
+def _unsafe(migration: Migration) -> tuple[Finding, ...]:
+    """What is unsafe while applications use the table. A check that fails is told, and blocks nothing."""
+    from interlock.adapters.schemas.migrations import unsafe
+
+    try:
+        return unsafe(migration)
+    except InterlockError as fault:
+        subject = f"migration:{migration.table}"
+        remedy = "Read the statements with `interlock plan --sql` before you approve them."
+        return (Finding("migration.unchecked", Severity.WARNING, subject, fault.message, remedy),)

@@ -13,10 +13,13 @@ from interlock.adapters.streams.address import Place
 from interlock.adapters.streams.faults import need
 from interlock.adapters.streams.kafka_client import CALL_S, away, partitions_of, settings
 from interlock.adapters.streams.keys import key_of
-from interlock.engine.relay import Arrived, BusAway, Marks, Taken
+from interlock.engine.relay import BATCH_BYTES, Arrived, BusAway, Marks, Taken
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+CHUNK = 64
+"""Messages asked of the client at once, whose size is not known before."""
 
 
 class KafkaSource:
@@ -103,7 +106,14 @@ class KafkaSource:
     def take(self, limit: int, wait_s: float) -> Taken:
         consumer = self._opened()
         first = consumer.poll(wait_s)
-        messages = [] if first is None else [first, *consumer.consume(limit - 1, 0)]
+        messages = [] if first is None else [first]
+        size = 0
+        while messages and len(messages) < limit and size < BATCH_BYTES:
+            more = consumer.consume(min(CHUNK, limit - len(messages)), 0)
+            if not more:
+                break
+            messages += more
+            size += sum(len(one.value() or b"") for one in more)
         if self._fault:
             raise BusAway(f"{self.name}: {self._fault}")
         for message in messages:

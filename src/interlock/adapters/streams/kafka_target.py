@@ -56,7 +56,12 @@ class KafkaTarget:
         self._reader = Consumer(
             settings(
                 self._place,
-                **{"group.id": f"{self._relay}.tail", "enable.auto.commit": False, "enable.partition.eof": True},
+                **{
+                    "group.id": f"{self._relay}.tail",
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": True,
+                    "auto.offset.reset": "earliest",
+                },
             )
         )
         self._counts = {place.subject: partitions_of(self._producer, place) for place in (self._place, self._dead)}

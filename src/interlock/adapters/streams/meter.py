@@ -7,8 +7,15 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from interlock.engine.relay import Counts
+from interlock.kernel.errors import Unavailable
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class MetricsPortTaken(Unavailable):
+    """Something else listens where the metrics should be served."""
+
+    code = "relay.metrics_port_taken"
 
 
 def exposition(relay: str, counts: Counts) -> str:
@@ -53,7 +60,11 @@ class Meter:
             def log_message(self, format: str, *args: object) -> None:
                 """Nobody asked for a line per scrape."""
 
-        self._server = ThreadingHTTPServer(at, Page)
+        try:
+            self._server = ThreadingHTTPServer(at, Page)
+        except OSError as fault:
+            says = f"metrics cannot be served at {at[0]}:{at[1]} ({fault.strerror})"
+            raise MetricsPortTaken(says, remedy="Choose another address with --metrics.") from fault
         self.address: tuple[str, int] = (str(self._server.server_address[0]), self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="relay metrics", daemon=True)
         self._thread.start()

@@ -20,7 +20,7 @@ from interlock.adapters.streams.address import Place
 from interlock.adapters.streams.faults import StreamUnfit, need
 from interlock.adapters.streams.keys import key_of
 from interlock.adapters.streams.nats_link import CALL_S, Link, WireHeaders, stream_of
-from interlock.engine.relay import Arrived, BusAway, Marks, Taken
+from interlock.engine.relay import BATCH_BYTES, Arrived, BusAway, Marks, Taken
 from interlock.kernel.errors import Refused
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 BUCKET = "interlock-relays"
 LANE = ""
 """A stream is one sequence, so it has one cursor."""
-PULL = 1024
+PULL, FIRST_PULL = 1024, 32
+"""How many messages are asked for at once; at first few, because nobody knows yet how large they are."""
 PULL_S, HEARTBEAT_S = 30.0, 2.0
 GONE_S = 3 * HEARTBEAT_S
 
@@ -126,7 +127,7 @@ class NatsSource:
         made = await link.jetstream.add_consumer(self._place.stream, config)
         self._consumer = made.name
         self._pending = made.num_pending or 0
-        self._seen, self._asked, self._fault = 0, 0, ""
+        self._seen, self._asked, self._fault, self._pull = 0, 0, "", FIRST_PULL
         self._buffer: deque[Msg] = deque()
         self._something = asyncio.Event()
         self._heard = asyncio.get_running_loop().time()
@@ -142,11 +143,12 @@ class NatsSource:
 
     async def _ask(self, link: Link) -> None:
         """Keep a request open, so that messages arrive while others are handled."""
-        if self._asked > PULL // 2 or len(self._buffer) > PULL:
+        if self._asked > self._pull // 2 or len(self._buffer) > self._pull:
             return
-        request = {"batch": PULL, "expires": int(PULL_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
+        request = {"batch": self._pull, "expires": int(PULL_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._place.stream}.{self._consumer}"
-        self._asked += PULL
+        self._asked += self._pull
+        self._heard = asyncio.get_running_loop().time()
         await link.client.publish(subject, json.dumps(request).encode(), reply=self._inbox)
 
     async def _hear(self, message: Msg) -> None:
@@ -157,7 +159,7 @@ class NatsSource:
             self._asked -= 1
             self._buffer.append(message)
         elif status in ("404", "408"):
-            self._asked -= int(told.get("Nats-Pending-Messages", PULL))
+            self._asked -= int(told.get("Nats-Pending-Messages", self._asked))
         elif status != "100":
             self._fail(told.get("Description", status))
         self._something.set()
@@ -178,7 +180,14 @@ class NatsSource:
         silent_s = asyncio.get_running_loop().time() - self._heard
         if not self._buffer and (self._fault or silent_s > GONE_S):
             raise BusAway(f"{self.name}: {self._fault or f'the server is silent for {silent_s:.0f} s'}")
-        return [self._buffer.popleft() for _ in range(min(limit, len(self._buffer)))]
+        taken: list[Msg] = []
+        size = 0
+        while self._buffer and len(taken) < limit and size < BATCH_BYTES:
+            taken.append(self._buffer.popleft())
+            size += len(taken[-1].data)
+        if taken:
+            self._pull = max(1, min(PULL, BATCH_BYTES * len(taken) // (size + 1)))
+        return taken
 
     def _arrived(self, message: Msg) -> Arrived:
         """One message. A gap in the consumer's own count means that some were lost on the way."""

@@ -113,7 +113,8 @@ class NatsTarget:
 
     def _subject(self, one: Outgoing) -> str:
         pattern = self._dead.subject if one.is_dead else self._place.subject
-        return pattern if self._source.is_kafka else mapped(self._source.subject, pattern, one.arrived.name)
+        is_plain = "*" not in pattern and ">" not in pattern
+        return pattern if is_plain else mapped(self._source.subject, pattern, one.arrived.name)
 
     def _stream(self, one: Outgoing) -> str:
         return self._dead.stream if one.is_dead else self._place.stream
@@ -121,14 +122,20 @@ class NatsTarget:
     def misfit(self, one: Outgoing) -> str:
         if any(not _NAME.fullmatch(name) for name, _ in one.headers):
             return "has a header whose name NATS does not take"
-        size = len(one.body or b"") + sum(len(n) + len(v or b"") + 4 for n, v in self._headers(one, "")) + 16
+        size = len(one.body or b"") + sum(len(n) + len(v or b"") + 4 for n, v in one.headers)
+        size += len(one.arrived.position) + len(one.arrived.name) + self._overhead
         most = self._limits[self._stream(one)]
         return f"is larger than the {most} bytes that {self._stream(one)} keeps" if size > most else ""
+
+    @property
+    def _overhead(self) -> int:
+        """Bytes of the headers that are added here, at most."""
+        return 80 + sum(len(place.subject) + len(place.stream) for place in (self._place, self._dead))
 
     def _headers(self, one: Outgoing, subject: str) -> Headers:
         return (
             *((n, v) for n, v in one.headers if not n.lower().startswith(CONTROL)),
-            ("Nats-Msg-Id", f"{one.arrived.position}>{subject or self._subject(one)}".encode()),
+            ("Nats-Msg-Id", f"{one.arrived.position}>{subject}".encode()),
             ("Nats-Expected-Stream", self._stream(one).encode()),
         )
 

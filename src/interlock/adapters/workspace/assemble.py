@@ -218,7 +218,8 @@ class _Assembly:
         reading.findings += findings
         if lens is None or any(f.is_blocking for f in findings):
             return
-        if self.is_first(f"lens:{lens.contract} {lens.older} to {lens.newer}", lens.where):
+        kind = "draft of lens" if lens.is_draft else "lens"
+        if self.is_first(f"{kind}:{lens.contract} {lens.older} to {lens.newer}", lens.where):
             self.lenses.append(lens)
 
     def add(self, asset: Asset, declaration: Declaration) -> bool:

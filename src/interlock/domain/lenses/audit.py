@@ -19,8 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from interlock.domain.lenses.apply import Rejected, compile_program
+from interlock.domain.lenses.apply import Rejected
 from interlock.domain.lenses.expressions.nodes import columns
+from interlock.domain.lenses.generate import translator
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.loss import Direction, Effect, LensLoss
 from interlock.domain.lenses.ops import Add, Program, Recombine, Rename
@@ -236,7 +237,8 @@ def counted_records(asked: Trip, rows: Iterable[Record | Rejected], is_table: bo
     """The counts over records as JSON has them; Rejected stands for one that could not be read. is_table: they are
     rows of a table, where nothing is absent.
     """
-    there, back = compile_program(asked.there), compile_program(asked.back)
+    there = translator(asked.there, asked.source.fields)
+    back = translator(asked.back, asked.target.fields)
     tally = Tally(asked, None if is_table else ABSENT)
     for row in rows:
         tally.rows += 1
@@ -245,10 +247,8 @@ def counted_records(asked: Trip, rows: Iterable[Record | Rejected], is_table: bo
             if isinstance(row, Rejected):
                 raise row
             moved = there(row)
-            if is_table:
-                moved = as_in_table(moved, asked.target.fields)
             way = "back"
-            came = back(moved)
+            came = back(as_in_table(moved, asked.target.fields) if is_table else moved)
         except Rejected as why:
             tally.refuse(way, why.field, why.reason)
             continue

@@ -161,7 +161,7 @@ def _map(asked: Converted) -> Entry | None:
     if not found.pairs:
         return None
     missing = [f"no counterpart for {shown(found.left)}"] if found.left else []
-    guess = Guess(round(found.confidence, 2), (*found.reasons, *missing))
+    guess = Guess(min(0.99, round(found.confidence, 2)), (*found.reasons, *missing))
     if all(isinstance(source, str) for source, _ in found.pairs):
         return Entry({"map": {"field": newer.name, "values": {str(k): v for k, v in found.pairs}}}, guess)
     return Entry({"map": {"field": newer.name, "pairs": [list(pair) for pair in found.pairs]}}, guess)

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from interlock.domain.lenses.instances import instances
+from interlock.domain.lenses.instances import instances, without_values
 from interlock.domain.lenses.lens import Lens
-from interlock.domain.lenses.loss import FieldCount, LensLoss, LossCounts, counted
+from interlock.domain.lenses.loss import FieldCount, FieldLoss, LensLoss, LossCounts, counted
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.schemas.contract import Contract
 from interlock.kernel.finding import Finding, Severity
@@ -27,35 +27,37 @@ Name = Literal["GetPut", "PutGet"]
 @dataclass(frozen=True, slots=True)
 class Law:
     """counts: of records that went there and back. untold: fields that changed or were rejected although every
-    line of the loss calls them exact.
+    line of the loss calls them exact. unmade: fields without a value that could be made up, so nothing was tried.
     """
 
     name: Name
     counts: LossCounts
     untold: tuple[FieldCount, ...]
+    unmade: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
-        return self.counts.survived == self.counts.rows
+        return 0 < self.counts.rows == self.counts.survived
 
 
 def tried(lens: Lens, told: LensLoss, older: Contract, newer: Contract, number: int = ENOUGH) -> tuple[Law, Law]:
     """Both laws on generated records. told: the loss of the lens by its ops."""
     back = replace(lens, older=lens.newer, newer=lens.older, ops=reversed_ops(lens.ops))
-    there = counted(lens, instances(older.fields, number))
-    again = counted(back, instances(newer.fields, number))
-    return Law("GetPut", there, _untold(there, told, "forward")), Law(
-        "PutGet", again, _untold(again, told, "backward")
+    return (
+        _law("GetPut", counted(lens, instances(older.fields, number)), told, older),
+        _law("PutGet", counted(back, instances(newer.fields, number)), told, newer),
     )
 
 
-def _untold(
-    counts: LossCounts, told: LensLoss, direction: Literal["forward", "backward"]
-) -> tuple[FieldCount, ...]:
+def _law(name: Name, counts: LossCounts, told: LensLoss, source: Contract) -> Law:
+    lines = told.of("forward" if name == "GetPut" else "backward")
+    return Law(name, counts, _untold(counts, told, lines), without_values(source.fields))
+
+
+def _untold(counts: LossCounts, told: LensLoss, lines: tuple[FieldLoss, ...]) -> tuple[FieldCount, ...]:
     """What happened to fields of which nothing but exactness was told. A rejection may name a field as it is called
     on the way, so it counts only when nothing at all was told to be rejected or settled on data.
     """
-    lines = told.of(direction)
     lossy = {line.field for line in lines if line.effect != "exact"}
     exact = {line.field for line in lines} - lossy
     changed = tuple(one for one in counts.changed if one.field in exact and not _is_around(one.field, lossy))
@@ -76,8 +78,9 @@ def law_findings(lens: Lens, laws: tuple[Law, ...]) -> Iterator[Finding]:
             remedy = "This is a fault of Interlock; please report it with the lens."
             yield Finding("lens.law_untold", Severity.ERROR, subject, says, remedy, lens.where)
         if law.counts.rows == 0:
-            says = f"{law.name} was not tried: no record could be made from the contract"
-            remedy = "Give fields with patterns an example as default, or count on data with `lens audit`."
+            listed = ", ".join(f"`{name}`" for name in law.unmade) or "the fields"
+            says = f"{law.name} was not tried: no value could be made up for {listed}"
+            remedy = "Give such a field a default, or count on data with `lens audit`."
             yield Finding("lens.law_untried", Severity.INFO, subject, says, remedy, lens.where)
 
 

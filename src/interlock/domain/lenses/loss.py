@@ -439,8 +439,8 @@ class FieldCount:
 
 @dataclass(frozen=True, slots=True)
 class LossCounts:
-    """Rows that went from older to newer and back. `changed` and `rejected` are sorted by field: a dotted path, where
-    the difference begins.
+    """Rows that went from older to newer and back. `changed` and `rejected` are sorted by field: a dotted path,
+    where the difference begins.
     """
 
     rows: int

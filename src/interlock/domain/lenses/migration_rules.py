@@ -7,7 +7,7 @@ A rule of kind TRANSFORM and type JSONATA has an expression that takes a record 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.migration_rules_ops import program_as_jsonata
@@ -15,7 +15,6 @@ from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.schemas.contract import Contract
 from interlock.kernel.finding import Finding, Severity
 
-MODES: Final = ("UPGRADE", "DOWNGRADE", "UPDOWN")
 Rule = Mapping[str, Any]
 
 

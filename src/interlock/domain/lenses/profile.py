@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 
 from interlock.domain.lenses.units import KNOWN_UNITS, conversion
 
@@ -153,9 +152,3 @@ def overlap(older: tuple[tuple[str, float], ...], newer: tuple[tuple[str, float]
 def _frequencies_apart(older: Profile, newer: Profile) -> float:
     left, right = (sorted((share for _, share in one.values), reverse=True) for one in (older, newer))
     return sum(abs(a - b) for a, b in zip(left, right, strict=False))
-
-
-def is_telling(one: Profile) -> bool:
-    """Whether its values can be told apart by how often they come."""
-    shares = sorted((share for _, share in one.values), reverse=True)
-    return all(a - b > 0.02 * a for a, b in pairwise(shares))

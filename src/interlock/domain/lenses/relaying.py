@@ -27,6 +27,9 @@ FIELD_HEADER = "interlock-dead-field"
 BODY_HEADER = "interlock-dead-body"
 """On a dead letter: why, which field, and that the body stayed at the source because it does not fit."""
 
+LONGEST = 300
+"""Characters of a reason or a field that are told."""
+
 Headers = tuple[tuple[str, bytes | None], ...]
 """As they arrived: in order, repeated ones included, values as bytes."""
 
@@ -104,17 +107,17 @@ def relayed_headers(headers: Headers, contract: str, version: str, position: str
 def dead_headers(headers: Headers, unfit: Unfit, position: str) -> Headers:
     """What a dead letter carries: everything it came with, why it is one, and where it was."""
     said = [
-        (REASON_HEADER, _line(unfit.reason)),
-        (FIELD_HEADER, _line(unfit.field)),
-        (ID_HEADER, position.encode()),
+        (REASON_HEADER, unfit.reason),
+        (FIELD_HEADER, unfit.field),
+        (ID_HEADER, position),
     ]
     names = (REASON_HEADER, FIELD_HEADER, BODY_HEADER, ID_HEADER)
-    return (*without(headers, *names), *((name, value) for name, value in said if value))
+    return (*without(headers, *names), *((name, printable(value).encode()) for name, value in said if value))
 
 
-def _line(text: str) -> bytes:
-    """Printable and on one line: a field's name is whatever a stranger sent."""
-    return text.encode("unicode_escape")[:500]
+def printable(text: str) -> str:
+    """On one line and without orders to a terminal: names of fields and versions are whatever a stranger sent."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[:LONGEST])
 
 
 def without(headers: Headers, *names: str) -> Headers:

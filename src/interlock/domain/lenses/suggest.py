@@ -61,7 +61,6 @@ class _Pair:
     newer: _Place
     logits: float
     reasons: tuple[str, ...]
-    likeness: Likeness | None
 
     @property
     def confidence(self) -> float:
@@ -272,7 +271,7 @@ def _added(one: Field) -> tuple[Entry, ...]:
 
 
 def _guess(pair: _Pair, confidence: float) -> Guess:
-    return Guess(round(confidence, 2), pair.reasons)
+    return Guess(min(0.99, round(confidence, 2)), pair.reasons)  # nothing that is guessed is certain
 
 
 def _joint(guesses: list[Guess], why: str) -> Guess:
@@ -298,7 +297,7 @@ def _scored(older: _Place, newer: _Place) -> _Pair | None:
     evidence.append((0.6 - 1.2 * abs(older.spot - newer.spot), ""))
     told = sorted((one for one in evidence if one[1]), key=lambda one: -abs(one[0]))
     reasons = tuple(why for logits, why in told if abs(logits) >= 0.3)
-    return _Pair(older, newer, _PRIOR + sum(logits for logits, _ in evidence), reasons, likeness)
+    return _Pair(older, newer, _PRIOR + sum(logits for logits, _ in evidence), reasons)
 
 
 def _by_name(older: _Place, newer: _Place) -> Iterator[tuple[float, str]]:

@@ -173,8 +173,8 @@ def _held(one: Field) -> Field:
 
 
 def unkept(layout: Layout, older: Contract, newer: Contract, dialect: Dialect) -> tuple[Finding, ...]:
-    """What the migration does not do that someone could expect of it: warnings, and an error for what would fail."""
-    return tuple((*_not_dropped(layout, older, dialect), *_not_kept(layout, newer)))
+    """What the migration does not do although it could be expected: warnings, and an error for what would fail."""
+    return (*_not_dropped(layout, older, dialect), *_not_kept(layout, newer))
 
 
 def _not_dropped(layout: Layout, older: Contract, dialect: Dialect) -> Iterator[Finding]:

@@ -60,13 +60,14 @@ ORDER: Final[Mapping[str, _Place]] = {
     "archive": _Place("contract", "keep the columns that go in `{archive}`, by key"),
     "contract": _Place(
         "contract",
-        "drop the columns of version {older}; while `{archive}` is there they can be brought back (as the last"
-        " columns, without indexes of their own)",
-        is_reversible=False,
+        "drop the columns of version {older}; while `{archive}` is there they can be brought back, as the last"
+        " columns and without indexes of their own",
     ),
     "expire": _Place("contract", "drop `{archive}`", is_reversible=False),
 }
-"""Every step by its name. What is written after `contract` has no older form of its own."""
+"""Every step by its name; all can be taken back but the last. What is written after `contract` has no older form of
+its own: that is computed when the step is taken back, and a row that has none keeps it from being taken back.
+"""
 
 
 def in_order(layout: Layout, contract: str, dialect: str, losses: LensLoss, work: Mapping[str, Work]) -> Migration:

@@ -33,6 +33,7 @@ def test_what_is_kept_is_found_by_key_after_reopening(tmp_path: Path) -> None:
 
 
 def test_writing_again_changes_nothing_and_newer_ones_replace(tmp_path: Path) -> None:
+    """A batch that is repeated after a crash is the same batch."""
     with complements(tmp_path / "kept.db", "sha256:a", is_new=True) as file:
         for kept in (SEAT, SEAT, TAIL):
             file.keep([((1,), kept)], LATER)
@@ -40,6 +41,7 @@ def test_writing_again_changes_nothing_and_newer_ones_replace(tmp_path: Path) ->
 
 
 def test_what_has_expired_is_neither_found_nor_left(tmp_path: Path) -> None:
+    """The retention holds to parts of a second."""
     with complements(tmp_path / "kept.db", "sha256:a", is_new=True) as file:
         file.keep([((1,), SEAT)], NOW + timedelta(seconds=0.5))
         file.keep([((2,), SEAT)], LATER)
@@ -50,6 +52,7 @@ def test_what_has_expired_is_neither_found_nor_left(tmp_path: Path) -> None:
 
 
 def test_another_lens_or_another_file_is_refused(tmp_path: Path) -> None:
+    """A complement restores only what its own lens dropped."""
     path = tmp_path / "kept.db"
     with complements(path, "sha256:a", is_new=True):
         pass
@@ -63,6 +66,7 @@ def test_another_lens_or_another_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path: Path) -> None:
+    """The batch that did not fit is not kept in part."""
     path = tmp_path / "kept.db"
     with complements(path, "sha256:a", is_new=True) as file:
         file.keep([((1,), SEAT)], LATER)

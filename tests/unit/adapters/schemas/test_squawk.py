@@ -9,7 +9,7 @@ import pytest
 
 from interlock.adapters.schemas import squawk
 from interlock.adapters.schemas.migrations import unsafe
-from interlock.adapters.schemas.squawk import SquawkFailed, squawk_findings
+from interlock.adapters.schemas.squawk import squawk_findings
 from interlock.domain.migrations.migration import Dialect
 from support.moving import migration
 
@@ -26,7 +26,7 @@ def test_a_broken_rule_is_told_with_statement_and_remedy() -> None:
 
 def test_statements_that_squawk_cannot_read_are_told() -> None:
     """As a finding, not as a failure."""
-    assert [one.code for one in squawk_findings(("ALTER TABEL t",), "m", "e")][0].startswith("squawk.")
+    assert next(iter(squawk_findings(("ALTER TABEL t",), "m", "e"))).code.startswith("squawk.")
 
 
 def test_without_squawk_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -40,14 +40,19 @@ def test_without_squawk_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
     assert squawk_findings((), "m", "e") == ()
 
 
-def test_a_squawk_that_fails_is_no_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "says"), [("echo no >&2; exit 2", "squawk failed: no"), ("echo {", "JSONDecodeError")]
+)
+def test_a_squawk_that_fails_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, says: str
+) -> None:
     """Its message is passed on."""
     program = tmp_path / "squawk"
-    program.write_text("#!/bin/sh\necho no >&2\nexit 2\n")
+    program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setattr(squawk.sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(SquawkFailed, match="no"):
-        squawk_findings(("SELECT 1",), "m", "e")
+    [one] = squawk_findings(("SELECT 1",), "m", "e")
+    assert (one.code, says in one.says) == ("migration.squawk_failed", True)
 
 
 @pytest.mark.parametrize(
@@ -62,5 +67,5 @@ def test_our_own_steps_break_no_rule_that_their_order_does_not_answer(
     dialect: Dialect, version: str, codes: set[str]
 ) -> None:
     """What is left is told to people: on SQLite writers wait."""
-    found = unsafe(migration(dialect, server_version=version), version)
+    found = unsafe(migration(dialect), version)
     assert {one.code.split(".")[1] for one in found} == codes

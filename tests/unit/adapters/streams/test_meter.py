@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import urllib.request
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from interlock.adapters.streams.meter import CONTENT_TYPE, Meter, exposition
+from interlock.adapters.streams.meter import CONTENT_TYPE, Meter, MetricsPortTaken, exposition
 from interlock.engine.relay import Counts
 
 
@@ -44,5 +45,7 @@ def test_the_page_is_served_until_it_is_closed() -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{meter.address[1]}/metrics") as answer:
             assert answer.headers["content-type"] == CONTENT_TYPE
             assert samples(answer.read().decode())["interlock_relay_messages_total dead"] == 9
+        with pytest.raises(MetricsPortTaken, match="cannot be served"):
+            Meter(meter.address, str)
     finally:
         meter.close()

@@ -87,3 +87,23 @@ def test_names_and_factors_are_text_as_typed_inside_objects_too(tmp_path: Path) 
     workspace, _ = WorkspaceFiles(tmp_path).load()
     op = Unit("2020", 1, 10_000_000)
     assert workspace.lenses[0].ops == (op, Inside("o", (op,)))
+
+
+def test_a_draft_stands_beside_the_lens(tmp_path: Path) -> None:
+    """Its file sorts first, and it takes nothing from the lens for the same step."""
+    load(tmp_path)
+    text = (tmp_path / "a-lens.yaml").read_text()
+    (tmp_path / "a-draft.yaml").write_text(text.replace("ops:", "status: draft\nops:"))
+    workspace, findings = WorkspaceFiles(tmp_path).load()
+    assert [one.where for one in workspace.lenses] == ["a-lens.yaml:1"]
+    assert [one.where for one in workspace.drafts] == ["a-draft.yaml:1"]
+    assert of_lens(findings) == [("lens.unconfirmed", "a-draft.yaml:1")]
+
+
+def test_the_status_of_a_lens_is_one_of_two(tmp_path: Path) -> None:
+    """Another word is an error, and no lens."""
+    load(tmp_path)
+    text = (tmp_path / "a-lens.yaml").read_text()
+    (tmp_path / "a-lens.yaml").write_text(text.replace("ops:", "status: ready\nops:"))
+    workspace, findings = WorkspaceFiles(tmp_path).load()
+    assert (workspace.lenses, of_lens(findings)) == ((), [("lens.status_unknown", "a-lens.yaml:5")])

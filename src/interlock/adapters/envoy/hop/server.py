@@ -400,7 +400,7 @@ class Service(asyncio.Protocol):
                 return
         if self._answer.is_complete:
             self._finish(exchange)
-        elif self._answer.out:
+        elif self._answer.out and not self._answer.is_translated:
             exchange.caller.transport.write(b"".join(self._answer.out))
             self._answer.out.clear()
 

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from interlock.domain.lenses.apply import EXACT_LIMIT, TEXT_DIGITS, Record, compile_program
+from interlock.domain.lenses.apply import EXACT_LIMIT, TEXT_DIGITS, compile_program
 from interlock.domain.lenses.generated.source import Proven, Source, Unexpected, Value, kind_of, within
-from interlock.domain.lenses.ops import Blank, Cast, Drop, Each, Fill, Head, Inside, Map, Op, Scalar, Unit, Wrap
+from interlock.domain.lenses.ops import Blank, Cast, Fill, Head, Map, Scalar, Unit
 from interlock.domain.schemas.field import Field
 from interlock.domain.schemas.scalars import identity
 
@@ -37,21 +37,16 @@ def changed(op: ValueOp, value: Value, hint: Field | None, source: Source) -> Va
         case Map():
             return write.map(op)
         case Head():
-            return (
-                value
-                if x.is_null
-                else write.guarded(f"({x.text}[0] if {x.text} else None)", ["list"], "", is_null=True)
-            )
+            return value if x.is_null else write.head()
         case Fill(_, filling):
             return write.fill(filling)
         case Blank(_, blank):
             return write.blank(blank)
 
 
-def exact(op: Op, is_null_expected: bool) -> Callable[[Any], Any]:
+def exact(op: ValueOp, is_null_expected: bool) -> Callable[[Any], Any]:
     """What the reference makes of one value in the field of `op`."""
-    name = _field(op)
-    run: Callable[[Mapping[str, Any]], Record] = compile_program((op,))
+    name, run = op.field, compile_program((op,))
 
     def change(value: Any) -> Any:
         if value is None and not is_null_expected:
@@ -59,12 +54,6 @@ def exact(op: Op, is_null_expected: bool) -> Callable[[Any], Any]:
         return run({name: value})[name]
 
     return change
-
-
-def _field(op: Op) -> str:
-    if isinstance(op, Cast | Unit | Map | Head | Fill | Blank | Wrap | Inside | Each | Drop):
-        return op.field
-    raise TypeError(f"{op.op} changes more than one value")
 
 
 class _Writer:
@@ -99,7 +88,12 @@ class _Writer:
         """The reference's step alone."""
         return Value(f"{self.source.bind(exact(self.op, is_null_expected=True))}({self.v})")
 
+    def head(self) -> Value:
+        return self.guarded(f"({self.v}[0] if {self.v} else None)", ["list"], "", is_null=True)
+
     def unit(self, op: Unit) -> Value:
+        if max(abs(op.numerator), abs(op.denominator), abs(op.offset)) > EXACT_LIMIT:
+            return self.reference()  # a conversion that may raise
         number, v, result = self.source.number, self.v, self.source.fresh()
         kinds: list[Proven] = ["int"] if self.kind == "int" else ["float", "int"]
         formula = f"{v} * {number(float(op.numerator))}"
@@ -108,7 +102,7 @@ class _Writer:
         is_zero_positive = kinds == ["int"] and op.numerator > 0 and op.denominator > 0
         if op.offset or not (op.integer or is_zero_positive):  # + 0.0 makes a negative zero positive
             formula += f" + {number(float(op.offset))}"
-        if is_zero_positive and not op.integer and within(v) in self.source.facts and _is_moderate(op):
+        if is_zero_positive and not op.integer and within(v) in self.source.facts:  # so it is finite
             return self.guarded(f"({formula})", kinds, "float")
         if op.integer:
             test = f"-{EXACT_LIMIT}.0 < ({result} := {formula}) < {EXACT_LIMIT}.0"
@@ -172,11 +166,6 @@ class _Writer:
         return self.guarded(
             f"(None if {self.v} == {self.source.literal(blank).text} else {self.x.whole})", kinds, "", is_null=True
         )
-
-
-def _is_moderate(op: Unit) -> bool:
-    """Whether no integer within WHOLE leaves the range of doubles."""
-    return max(abs(op.numerator), abs(op.offset)) < 1e200
 
 
 def _is_small(value: Scalar) -> bool:

@@ -154,7 +154,7 @@ class Walk:
         if value.is_null:
             return value
         known = known.element if known is not None and isinstance(op, Each) else known
-        translate = self.nested(op.ops, _fields_of(known), is_open_within(known))
+        translate = self.nested(op.ops, _fields_of(known), _is_open_within(known))
         run = _each(translate) if isinstance(op, Each) else _inside(translate)
         kind: Proven = "list" if isinstance(op, Each) else "dict"
         return Value(f"{self.source.bind(run)}({self.source.looked(value)})", kind)
@@ -202,7 +202,7 @@ def _fields_of(known: Known | None) -> tuple[Field, ...]:
     return tuple(one.field for one in (known.inside or {}).values()) if known is not None else ()
 
 
-def is_open_within(known: Known | None) -> bool:
+def _is_open_within(known: Known | None) -> bool:
     return known is None or known.inside is None or bool(getattr(known.field.type, "is_open", True))
 
 

@@ -76,6 +76,17 @@ def test_the_plan_shows_every_statement_and_the_digest_covers_it(world: TableWor
     assert not planned.is_blocked, planned.findings
 
 
+def test_a_plan_for_postgres_tells_what_is_unsafe_and_asks_no_database(world: TableWorld) -> None:
+    """The same declarations give the same bytes, and findings name the step."""
+    books = Database("books", "postgres", url_env="BOOKS")
+    world.declared.workspace = replace(world.declared.workspace, databases={"books": books})
+    planned, again = plan_change(world.context, "better"), plan_change(world.context, "better")
+    assert planned.plan.digest == again.plan.digest
+    assert [one for one in planned.findings if one.is_blocking] == []
+    assert planned.plan.migrations[0].dialect == "postgres"
+    assert "migration.unchecked" not in {one.code for one in planned.findings}
+
+
 def test_one_changed_byte_of_sql_voids_approvals(tmp_path: Path) -> None:
     """Another undo is another plan; what changed is named, and the rollout does not start."""
     renderer = Edited()
@@ -121,7 +132,7 @@ def promote(world: TableWorld) -> None:
     """By order, once it is known where the tables stand; until the switch alone is waited for."""
     world.second()
     order(world.context, "better", "promote", "ana")
-    for _ in range(20):
+    for _ in range(10):
         world.second()
     assert "everything is served by the candidate; held, because ledger" in world.now().position.because
 
@@ -201,7 +212,7 @@ def test_orders_have_their_time_and_their_person(world: TableWorld) -> None:
         world.runner("ben").run("better", "contract", is_ordered=True)
     for _ in range(3):
         world.second()
-    with pytest.raises(MigrationNotNow, match="must stay now"):
+    with pytest.raises(MigrationNotNow, match="must keep everything up to verify"):
         world.runner().undo("better")
     promote(world)
     world.runner().run("better")
@@ -212,7 +223,12 @@ def test_orders_have_their_time_and_their_person(world: TableWorld) -> None:
     assert reached.is_there
     columns = [row[0] for row in world.rows("SELECT name FROM pragma_table_info('ledger')")]
     assert columns == ["id", "euros"]
-    (reached,) = world.runner("ben").undo("better")
+    with pytest.raises(MigrationNotNow, match="must keep everything up to switch"):
+        world.runner("ben").undo("better")
+    assert world.runner("ben").undo("better", "switch")[0].is_there
+    assert world.rows("SELECT cents FROM ledger WHERE id = 7") == [(700.0,)]
+    world.runner("ben").run("better", "expire", is_ordered=True)
+    (reached,) = world.runner("ben").undo("better", "switch")
     assert not reached.is_there
     assert "cannot be taken back" in reached.because
 
