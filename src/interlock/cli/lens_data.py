@@ -137,6 +137,7 @@ def _say(result: RunResult, target: Path, rejects: Path | None) -> None:
     default="auto",
     help="The database, or DuckDB for files, where it can do all of it exactly, else record by record (auto).",
 )
+@click.option("--post", is_flag=True, help="Give it to the control plane: it stands beside plans that use the lens.")
 @output_option
 @click.pass_obj
 def audit(obj: dict[str, Any], /, lens: str, data: str, output: str, **said: Any) -> None:
@@ -150,6 +151,7 @@ def audit(obj: dict[str, Any], /, lens: str, data: str, output: str, **said: Any
     """
     from interlock.adapters.schemas.lens_audit import counted
     from interlock.engine.lens_data import audit as audit_lens
+    from interlock.kernel.digest import plain
 
     asked = _asked(obj["workspace"], lens, "", "", with_drafts=True)
     version, share = _one_of(said["version"], asked), _share(said["share"])
@@ -158,6 +160,8 @@ def audit(obj: dict[str, Any], /, lens: str, data: str, output: str, **said: Any
     )
     if found.why and output != "json":
         click.echo(f"the rows are translated one by one: {found.why}", err=True)
+    if said["post"]:
+        Api(**obj).post("/losses", plain(found.audit))
     show(output, _audit_document(found), lambda: _tell_audit(found.audit, found.settled, data))
     if not found.audit.is_lossless:
         finish(Exit.NO)

@@ -249,16 +249,16 @@ def _runner(
 def _told() -> Iterator[Any]:
     """How progress is shown."""
     if not sys.stdout.isatty():
-        lines = _Lines()
+        lines = Lines()
         yield lines.report
         return
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import Progress
 
-    with Progress(BarColumn(), TextColumn("{task.percentage:>3.0f} %  {task.description}")) as bars:
-        yield _Bars(bars).report
+    with Progress(*Drawn.columns()) as bars:
+        yield Drawn(bars).report
 
 
-class _Lines:
+class Lines:
     """A line for each thing that happens, and for each tenth of a backfill."""
 
     def __init__(self) -> None:
@@ -274,12 +274,19 @@ class _Lines:
             click.echo(told.says)
 
 
-class _Bars:
+class Drawn:
     """One bar for each table: rows while there are some to move, else steps."""
 
     def __init__(self, bars: Any) -> None:
         self.bars = bars
         self.tasks: dict[str, Any] = {}
+
+    @staticmethod
+    def columns() -> tuple[Any, ...]:
+        """What a line of it consists of."""
+        from rich.progress import BarColumn, TextColumn
+
+        return BarColumn(), TextColumn("{task.percentage:>3.0f} %  {task.description}")
 
     def report(self, told: Progress) -> None:
         table = told.migration.table

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interlock.domain.lenses.complement import Kept
+from interlock.domain.lenses.complement import Kept, key_text
 from interlock.kernel.errors import Invalid, Missing, Unavailable
 from interlock.kernel.instant import Instant
 
@@ -111,10 +111,6 @@ def _belongs(connection: sqlite3.Connection, path: Path, lens: str) -> None:
             f"{path} belongs to another lens ({owner[:19]}, not {lens[:19]})",
             remedy="Restore with the lens that it was kept with, or name another file.",
         )
-
-
-def key_text(key: Sequence[Any]) -> str:
-    return json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
 
 
 def dumped(kept: tuple[Kept, ...]) -> str:

@@ -114,7 +114,11 @@ def stages(
     names: dict[Expr, str] = {expr: f"{prefix}{n}" for n, expr in enumerate(levels)}
     steps: list[dict[str, Make]] = [{} for _ in range(max(levels.values(), default=0))]
     for expr, level in levels.items():
-        steps[level - 1][names[expr]] = _making_call(expr, names, engine, columns)
+        make = _making_call(expr, names, engine, columns)
+        if _is_settled_later(expr):
+            steps[level - 2][f"{names[expr]}_raw"] = make
+            make = _settling(f"{names[expr]}_raw", engine)
+        steps[level - 1][names[expr]] = make
     return steps, {name: _making(expr, names, engine, columns) for name, expr in wanted.items()}
 
 
@@ -129,12 +133,22 @@ def _making_call(expr: Call, names: Mapping[Expr, str], engine: Engine, columns:
     return lambda row: Emitter(engine, names, row, columns).emit_call(expr)
 
 
+def _is_settled_later(expr: Call) -> bool:
+    """Whether the result is looked at before it counts: in a stage of its own, so that it is computed once."""
+    return expr.function in ("add", "sub", "mul", "div") and isinstance(expr.type, Float)
+
+
+def _settling(name: str, engine: Engine) -> Make:
+    return lambda row: Emitter(engine).settled(row[name])
+
+
 def _level(expr: Expr, levels: dict[Call, int]) -> int:
     """How many stages `expr` needs before it is there."""
     if not isinstance(expr, Call):
         return 0
     if expr not in levels:
-        levels[expr] = 1 + max((_level(a, levels) for a in expr.args), default=0)
+        own = 2 if _is_settled_later(expr) else 1
+        levels[expr] = own + max((_level(a, levels) for a in expr.args), default=0)
     return levels[expr]
 
 
@@ -196,7 +210,7 @@ class Emitter:
             case (_, Int()):
                 return value if _is_small(arg, EXACT_LIMIT - 1) else self._whole(value)
             case (_, Float()):
-                return value if _is_small(arg, LARGEST) else self._settled(value)
+                return value if _is_small(arg, LARGEST) else self.settled(value)
             case _:
                 return value
 
@@ -257,7 +271,7 @@ class Emitter:
             case Int():
                 return self._whole(change(*self._that_fit(function, args)))
             case Float():
-                return self._settled(change(*args))
+                return change(*args)
             case _:
                 return change(*args).cast(ibis_type(result))
 
@@ -317,6 +331,12 @@ class Emitter:
         """
         return a / (b + (a - a)) if self.engine == "polars" else a / b
 
+    def is_finite_beyond(self, value: Value, low: float, high: float) -> Value:
+        """Whether a double is less or more than the two, but no infinity and no NaN."""
+        least, most = self.double(-MAX_DOUBLE), self.double(MAX_DOUBLE)
+        above = (value > self.double(high)) & (value <= most)
+        return ((value < self.double(low)) & (value >= least)) | above
+
     def is_fractional(self, value: Value) -> Value:
         """Whether a finite double has a fraction; from 2**53 on none has."""
         within = self._within(value)
@@ -344,7 +364,7 @@ class Emitter:
         is_odd = (low / self.double(2.0)).floor().cast("float64") * self.double(2.0) != low
         return ((value != low) & is_odd).ifelse(low + self.double(1.0), low)
 
-    def _settled(self, value: Value) -> Value:
+    def settled(self, value: Value) -> Value:
         """What is usual is asked first: engines compute the value anew in each branch."""
         size, least = value.abs(), self.double(SMALLEST)
         usual = (size.between(least, self.double(LARGEST)), value)
@@ -352,7 +372,7 @@ class Emitter:
 
     def _div(self, args: list[Value], *_: Any) -> Value:
         a, b = args
-        return self._settled(self.quotient(a, b.nullif(self.double(0.0))))
+        return self.quotient(a, b.nullif(self.double(0.0)))
 
     def _idiv(self, args: list[Value], *_: Any) -> Value:
         """From absolute values, since engines round towards zero or down."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -375,12 +376,14 @@ def unit(op: Unit, one: Plain, scope: Scope) -> Plain:
     if not isinstance(one.type, Int | Float | Number | Decimal):
         return _other(one, op.field, scope, reason, "integer" if op.integer else "number")
     as_double, emitter = _as_double(one, op.field), Emitter(scope.engine)
+    if one.raw is not None:  # what is not finite is not within the operands either
+        one = replace(one, term=one.raw, raw=None)
     low, high = _operands(op, MAX_DOUBLE, is_open=False)
     bads = _beyond(low, high, one, as_double, emitter, "is beyond the range of numbers after conversion")
     if op.integer:
         low, high = _operands(op, EXACT_LIMIT, is_open=True)
         bads += _beyond(low, high, one, as_double, emitter, "is not below 2**53 after conversion")
-    is_free = not bads
+    is_free = not bads and not one.held.is_floating()
 
     def converted(value: Any) -> Any:
         number = as_double(value)
@@ -413,7 +416,7 @@ def _beyond(
     least, most = _extent(one)
     if low <= least and most <= high:
         return []
-    return [(lambda v: ~as_double(v).between(emitter.double(low), emitter.double(high)), reason)]
+    return [(lambda v: emitter.is_finite_beyond(as_double(v), low, high), reason)]
 
 
 def _extent(one: Plain) -> tuple[float, float]:

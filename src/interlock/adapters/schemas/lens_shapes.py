@@ -67,9 +67,10 @@ def read(one: Field, value: Term, held: Any, outer: Scope) -> Known:
         return Whole(_there(one, is_full), is_full, _inner(one.type, value, held, outer))
     if isinstance(one.type, List) and held.is_array():
         return _list(one, one.type, value, held, outer)
+    raw = value if held.is_floating() and value.is_simple else None
     if held.is_floating():
         value = finite(value, Emitter(outer.engine))
-    return Plain(value, _there(one, term(lambda v: v.notnull(), value)), one.type, held)
+    return Plain(value, _there(one, term(lambda v: v.notnull(), value)), one.type, held, raw=raw)
 
 
 def _there(one: Field, is_full: Cond) -> Cond:

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, assert_never
 
-from interlock.adapters.schemas.compute import lacks, with_columns
+from interlock.adapters.schemas.compute import lacks
+from interlock.adapters.schemas.quoting import name_sql, text_sql
+from interlock.adapters.schemas.scalar_sql import fields_of, needs_preparation, scalar_sql
 from interlock.domain.lenses.apply import EXACT_LIMIT, TEXT_DIGITS
-from interlock.domain.lenses.expressions.nodes import Call, Constant, Expr
 from interlock.domain.lenses.expressions.nodes import Column as ExprColumn
+from interlock.domain.lenses.expressions.nodes import Expr
 from interlock.domain.lenses.ops import (
     Add,
     Blank,
@@ -160,25 +162,6 @@ def translate(
     return made.finished([one.name for one in wanted]), ()
 
 
-def _type_in_query(one: Type) -> str:
-    """What Ibis is told of a column that an expression reads."""
-    match one:
-        case Bool():
-            return "boolean"
-        case Int():
-            return "int64"
-        case Float() | Number():
-            return "float64"
-        case Decimal(precision, scale):
-            return f"decimal({precision}, {scale})"
-        case Date():
-            return "date"
-        case Timestamp(is_zoned=is_zoned):
-            return "timestamp('UTC')" if is_zoned else "timestamp"
-        case _:
-            return "string"
-
-
 def violations(one: Field, column: str, dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Why a value is none of the field, and the condition of the column that says so; NULL is allowed or not."""
     if not one.nullable and one.required:
@@ -190,16 +173,6 @@ def literal_sql(value: Scalar, one: Field, dialect: Dialect) -> str:
     """The value as the field's column takes it."""
     kind = one.type if isinstance(one.type, Int | Float | Number | Bool | String) else STRING
     return _Query((), dialect).literal(value, kind)
-
-
-def name_sql(name: str) -> str:
-    """An identifier, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text_sql(text: str) -> str:
-    """A text literal. Both databases take a backslash for itself."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 class _Query:
@@ -252,7 +225,7 @@ class _Query:
     def literal(self, value: Scalar, kind: Type) -> str:
         match kind:
             case _ if value is None:
-                return "NULL"
+                return self.null(kind)
             case Float() | Number():
                 return self.double(float(value))
             case _ if isinstance(value, bool):
@@ -263,6 +236,12 @@ class _Query:
                 raise _CannotHere("", "text with a zero byte is not held by every database")
             case _:
                 return text_sql(str(value)) if self.is_sqlite else self.cast_to("text", text_sql(str(value)))
+
+    def null(self, kind: Type) -> str:
+        """Postgres takes a bare NULL for text."""
+        words = {"int": "bigint", "float": "double precision", "number": "double precision", "bool": "boolean"}
+        is_text = self.is_sqlite or kind.kind not in (*words, "decimal")
+        return "NULL" if is_text else self.cast_to(words.get(kind.kind, "numeric"), "NULL")
 
     # ---- what a field holds
 
@@ -430,10 +409,7 @@ class _Query:
             is_named = " OR ".join((*tests, "1 = 0"))
             says = "has a value that the map does not name"
             self.reject(op.field, says, f"{slot.column} IS NOT NULL AND NOT ({is_named})", slot.reads)
-        if whens or other:
-            self.change(op.field, f"CASE {whens} {other} END", kind)
-        else:
-            self.change(op.field, "NULL", kind)
+        self.change(op.field, f"CASE {whens} {other} END" if whens or other else self.null(kind), kind)
 
     def is_value(self, slot: _Slot, wanted: Scalar) -> str:
         if wanted is None:
@@ -468,25 +444,16 @@ class _Query:
 
     def computed(self, name: str, expr: Expr) -> _Slot:
         """What the expression is worth: the house's query for it, over the columns of this row."""
-        import ibis
-
         if missing := lacks(expr, self.dialect):
             raise _CannotHere(name, f"{self.dialect} cannot compute {', '.join(missing)} exactly")
         if self.is_sqlite and isinstance(expr.type, Date | Timestamp):
             raise _CannotHere(name, "SQLite has no dates that every connection can check")
-        read = {one.name: self.read(one) for one in _columns(expr)}
-        names = {field: f"read_{n}" for n, field in enumerate(read)}
-        types = {names[field]: _type_in_query(slot.type) for field, slot in read.items()} or {"none": "int64"}
-        table = with_columns(
-            ibis.table(types, name=GIVEN.strip('"')), {"made": _renamed(expr, names)}, self.dialect
-        )
-        sql = str(ibis.to_sql(table.select("made"), dialect=self.dialect, pretty=False))
-        given = ", ".join(f"{slot.column} AS {names[field]}" for field, slot in read.items()) or "1 AS none"
-        over = _plain(sql, self.dialect).replace(f"{GIVEN} AS", f"(SELECT {given}) AS", 1)
-        if "_IBIS_" in over.upper():
+        read = {one.name: self.read(one) for one in fields_of(expr)}
+        sql = scalar_sql(expr, {field: (slot.column, slot.type) for field, slot in read.items()}, self.dialect)
+        if needs_preparation(sql):
             raise _CannotHere(name, "SQLite has no regular expressions in every connection")
         reads = frozenset[str]().union(*(slot.reads for slot in read.values()))
-        return self.add(f"({over})", expr.type, reads, *(slot.column for slot in read.values()))
+        return self.add(sql, expr.type, reads, *(slot.column for slot in read.values()))
 
     def read(self, one: ExprColumn) -> _Slot:
         """The field as the expression has it."""
@@ -524,8 +491,8 @@ class _Query:
                 says = "is beyond 2**53, which doubles do not hold exactly"
                 held = self.only(name, says, f"{c} BETWEEN -{EXACT_LIMIT} AND {EXACT_LIMIT}")
                 self.change(name, self.cast_to(self.real, held), wanted.type)
-            case _, Json() if not slot.reads:  # a null that the lens adds
-                pass
+            case to, Json() if not slot.reads:  # a null that the lens adds
+                self.slots[name] = self.add(self.null(to), to, slot.reads)
             case to, held_type if not _holds(to, held_type):
                 raise _CannotHere(name, f"{described(held_type)} is not held by a column of {described(to)}")
             case _:
@@ -533,7 +500,7 @@ class _Query:
 
     def misfits(self, one: Field, c: str) -> Iterator[tuple[str, str]]:
         """Reason and condition of each constraint that SQL can ask for."""
-        if one.enum:
+        if one.enum and isinstance(one.type, Int | Float | Number | String | Bool):
             kind = NUMBER if isinstance(one.type, Int | Float | Number) else one.type
             words = ", ".join(self.literal(v, kind) for v in one.enum if v is not None)
             yield "is none of the listed values", f"{c} NOT IN ({words})" if words else f"{c} IS NOT NULL"
@@ -579,44 +546,6 @@ class _Query:
             sql = f"(SELECT *, {', '.join(stage)} FROM {sql}) AS row_{number}"
         reads = {name: self.slots[name].reads for name in names}
         return Translation(f"{', '.join(picked)} FROM {sql}", made, reads, tuple(self.rejections))
-
-
-def _plain(sql: str, dialect: Dialect) -> str:
-    """Without the functions that not every SQLite has: it is often built without those of mathematics. What they
-    are applied to is below 2**53 in the house's queries, so that whole numbers are cut off exactly.
-    """
-    if dialect != "sqlite":
-        return sql
-    import sqlglot
-    from sqlglot import exp
-
-    def plain(node: Any) -> Any:
-        match node:
-            case exp.Mod():
-                return exp.Paren(
-                    this=exp.Mod(this=exp.Paren(this=node.this), expression=exp.Paren(this=node.expression))
-                )
-            case exp.Anonymous() if node.name.upper() == "MOD":
-                left, right = (exp.Paren(this=one) for one in node.expressions)
-                return exp.Paren(this=exp.Mod(this=left, expression=right))
-            case exp.Floor() | exp.Ceil():
-                value = node.this.sql("sqlite")
-                step = f"- ({value} < CAST({value} AS INTEGER))"
-                if isinstance(node, exp.Ceil):
-                    step = f"+ ({value} > CAST({value} AS INTEGER))"
-                text = f"CAST(CAST({value} AS INTEGER) {step} AS REAL)"
-                return sqlglot.parse_one(text, dialect="sqlite")
-            case _:
-                return node
-
-    tree = sqlglot.parse_one(sql, dialect="sqlite")
-    for kind in (exp.Floor, exp.Ceil, exp.Mod, exp.Anonymous):
-        while found := [n for n in tree.find_all(kind) if not n.meta.get("plain") and plain(n) is not n]:
-            made = plain(found[-1])
-            for inner in made.find_all(exp.Mod):
-                inner.meta["plain"] = True
-            found[-1].replace(made)
-    return str(tree.sql("sqlite"))
 
 
 def _holds(column: Type, value: Type) -> bool:
@@ -680,23 +609,3 @@ def _can_be(value: Scalar, slot: _Slot) -> bool:
             return slot.sort in ("int", "float")
         case str():
             return slot.sort == "text"
-
-
-def _columns(expr: Expr) -> list[ExprColumn]:
-    match expr:
-        case ExprColumn():
-            return [expr]
-        case Call(args=args):
-            return [found for arg in args for found in _columns(arg)]
-        case Constant():
-            return []
-
-
-def _renamed(expr: Expr, names: Mapping[str, str]) -> Expr:
-    match expr:
-        case ExprColumn(name):
-            return ExprColumn(names[name], expr.type, expr.is_nullable)
-        case Call(function, args):
-            return Call(function, tuple(_renamed(a, names) for a in args), expr.type)
-        case Constant():
-            return expr

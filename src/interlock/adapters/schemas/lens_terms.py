@@ -66,7 +66,8 @@ def negated(one: Cond) -> Cond:
 @dataclass(frozen=True, slots=True)
 class Plain:
     """A field that is a value. term: NULL where the field is null or absent; there: when the field is there;
-    held: the Ibis type of its column; texts: all the texts that it can be, when they are known.
+    held: the Ibis type of its column; texts: all the texts that it can be, when they are known; raw: the column as
+    it is, when `term` is it without the floats that are not finite.
     """
 
     term: Term
@@ -74,6 +75,7 @@ class Plain:
     type: Type
     held: Any
     texts: tuple[str, ...] = ()
+    raw: Term | None = None
 
 
 @dataclass(frozen=True, slots=True)

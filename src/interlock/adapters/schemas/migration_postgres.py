@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from interlock.adapters.schemas.lens_sql import Rejection, name_sql, text_sql, violations
+from interlock.adapters.schemas.lens_sql import Rejection, violations
 from interlock.adapters.schemas.migration_sql import Part, Shapes, listed, message
+from interlock.adapters.schemas.quoting import name_sql, text_sql
 from interlock.domain.schemas.field import Int
 
 WAIT = "SET LOCAL lock_timeout = '5s'"

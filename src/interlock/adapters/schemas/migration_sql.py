@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from interlock.adapters.schemas.lens_sql import Translation, literal_sql, name_sql, text_sql, translate, violations
+from interlock.adapters.schemas.lens_sql import Translation, literal_sql, translate, violations
+from interlock.adapters.schemas.quoting import name_sql, text_sql
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.migrations.layout import Column, Layout

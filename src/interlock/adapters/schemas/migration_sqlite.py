@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from interlock.adapters.schemas.lens_sql import Rejection, name_sql, text_sql, violations
+from interlock.adapters.schemas.lens_sql import Rejection, violations
 from interlock.adapters.schemas.migration_sql import Part, Shapes, any_of, listed, message
+from interlock.adapters.schemas.quoting import name_sql, text_sql
 
 ANSWERED = {
     "column-dropped": "the older version is no longer written by then, and the column is archived",

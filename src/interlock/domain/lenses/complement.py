@@ -7,14 +7,14 @@ way back a place is restored only where nothing was changed since: what is edite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from interlock.domain.lenses.apply import Record
 from interlock.domain.schemas.scalars import equal_json
 
-Translate = Callable[[Mapping[str, Any]], Record]
 Value = tuple[Any, ...]
 """One value, or empty where there is none: absent is not null."""
 
@@ -30,9 +30,14 @@ class Kept:
     returned: Value
 
 
-def complement(there: Translate, back: Translate, record: Mapping[str, Any]) -> tuple[Kept, ...]:
-    """What `back(there(record))` lacks of `record`; empty when it is the same. Rejected as the lens does."""
-    return tuple(_differences((), record, back(there(record))))
+def complement(went: Mapping[str, Any], came: Mapping[str, Any]) -> tuple[Kept, ...]:
+    """What `came`, the record that is back, lacks of the one that `went`; empty when it is the same."""
+    return tuple(_differences((), went, came))
+
+
+def key_text(key: Sequence[Any]) -> str:
+    """The values of a record's key fields as one text, by which its complement is found again."""
+    return json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
 
 
 def _differences(at: tuple[str, ...], went: Mapping[str, Any], came: Mapping[str, Any]) -> Iterator[Kept]:

@@ -17,7 +17,7 @@ from interlock.domain.lenses.ops import Rename
 from interlock.domain.lenses.trace import Trace, traces
 from interlock.domain.migrations.migration import Dialect
 from interlock.domain.schemas.contract import Contract
-from interlock.domain.schemas.field import Field
+from interlock.domain.schemas.field import Bool, Decimal, Field, Float, Int, Number, String
 from interlock.kernel.finding import Finding, Severity
 
 LONGEST_NAME = 63
@@ -193,12 +193,22 @@ def _not_kept(layout: Layout, newer: Contract) -> Iterator[Finding]:
     new = {one.field.name for one in layout.new}
     rules += [f"the reference to {one.to}" for one in newer.record.references if new & set(one.fields)]
     for one in layout.new:
-        kinds = {"pattern": one.field.pattern, "format": one.field.format, "multiple": one.field.multiple_of}
-        rules += [f"the {kind} of `{one.field.name}`" for kind, value in kinds.items() if value]
+        rules += [f"the {what} of `{one.field.name}`" for what in _unheld(one.field)]
     if rules:
         says = f"the database does not keep {', '.join(rules)} of version {newer.version}"
         remedy = "Add it by hand after the switch, or check the rows with `interlock data validate`."
         yield Finding("migration.rule_not_kept", Severity.WARNING, f"table:{layout.table}", says, remedy)
+
+
+def _unheld(one: Field) -> Iterator[str]:
+    """The constraints that no statement of the migration asks for."""
+    yield from (what for what, is_there in (("pattern", one.pattern), ("format", one.format)) if is_there)
+    yield from ("factor",) if one.multiple_of is not None else ()
+    if not isinstance(one.type, Int | Float | Number | Decimal | String | Bool):
+        is_bound = any(end is not None for end in (one.minimum, one.maximum, one.more_than, one.less_than))
+        is_bound = is_bound or one.min_items is not None or one.max_items is not None
+        yield from ("bounds",) if is_bound else ()
+        yield from ("listed values",) if one.enum else ()
 
 
 def _free(name: str, after: str, used: Collection[str]) -> str:

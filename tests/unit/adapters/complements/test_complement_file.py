@@ -12,9 +12,8 @@ from interlock.adapters.complements.sqlite import (
     ComplementMissing,
     ComplementUnwritable,
     complements,
-    key_text,
 )
-from interlock.domain.lenses.complement import Kept
+from interlock.domain.lenses.complement import Kept, key_text
 
 NOW = datetime(2026, 5, 1, 8, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=30)
