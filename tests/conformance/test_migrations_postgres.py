@@ -8,11 +8,23 @@ from itertools import count
 
 import pytest
 
-from interlock.domain.lenses.ops import Drop, Map, Rename
+from interlock.domain.lenses.ops import Add, Drop, Map, Rename
 from interlock.domain.migrations.migration import Migration
-from interlock.domain.schemas.field import Field, Int, Json, List, String, Timestamp
+from interlock.domain.schemas.field import (
+    Bool,
+    Date,
+    Decimal,
+    Field,
+    Float,
+    Int,
+    Json,
+    List,
+    String,
+    Timestamp,
+    Type,
+)
 from support.migrating import Database, Postgres, Refusal, backward, forward, postgres_server
-from support.moving import CREATE, ID, NEWER, migration
+from support.moving import CREATE, ID, NEWER, OLDER, migration
 
 NAMES = count()
 
@@ -96,29 +108,33 @@ def test_who_may_use_the_table_may_use_its_views(database: Postgres) -> None:
 
 
 def test_migrations_follow_one_another(database: Postgres) -> None:
-    """The views that one leaves are where the next begins, and taking the next back leaves them."""
+    """The views and rules that one leaves are where the next begins; taking the next back leaves them."""
     upto(database, migration("postgres"), "expire")
-    told = database.told()
-    later = tuple(f for f in NEWER if f.name != "tag")
-    last = (*later[:3], Field("comment", String(), nullable=True))
+    target = (*NEWER[:2], Field("grade", Int(64)), Field("comment", String(), nullable=True))
     following = migration(
         "postgres",
-        (Drop("tag", "old"), Rename("remark", "comment")),
+        (Drop("tag", "old"), Rename("remark", "comment"), Map("grade", (("A", 1), ("B", 2), ("X", 3)))),
         older="2",
         newer="3",
         source=NEWER,
-        target=last,
+        target=target,
         has_older_view=True,
     )
+    told = database.told()
     done = [step for step in following.steps if step.name not in ("contract", "expire")]
     for step in done:
         forward(database, step)
-    database.run("INSERT INTO orders__v3 VALUES (7, 1, 'A', 'c')")
+    database.run("INSERT INTO orders__v3 VALUES (7, 1, 1, 'c')")
     assert database.run("SELECT * FROM orders__v2 WHERE id = 7") == [(7, 1, "A", "c", "old")]
-    database.run("DELETE FROM orders__v2 WHERE id = 7")
+    database.run("DELETE FROM orders__v3 WHERE id = 7")
     for step in reversed(done):
         backward(database, step)
     assert database.told() == told
+    upto(database, following, "expire")
+    assert database.run("SELECT * FROM orders__current ORDER BY id") == [(1, 1, 1, "x"), (2, 2, 2, None)]
+    database.run("INSERT INTO orders (id, minutes, grade) VALUES (8, 1, 9)")
+    with pytest.raises(Refusal):
+        database.run("INSERT INTO orders (id, minutes, grade) VALUES (9, 1, NULL)")
 
 
 def test_types_that_only_postgres_has_are_carried(server: str) -> None:
@@ -147,6 +163,16 @@ def test_types_that_only_postgres_has_are_carried(server: str) -> None:
     made.run("UPDATE orders__v2 SET who = 'b', body = '[1]', tags = '{x,y}' WHERE id = 1")
     assert made.run("SELECT doc, tags, who::text FROM orders") == [([1], ["x", "y"], other)]
     made.close()
+
+
+@pytest.mark.parametrize("kind", [Int(16), Int(), Float(64), String(), Bool(), Decimal(5, 1), Date(), Json()])
+def test_a_field_that_is_added_as_null_has_its_type(database: Postgres, kind: Type) -> None:
+    """A bare NULL would be text to Postgres, and has bounds and a column of another type."""
+    added = Field("more", kind, nullable=True, maximum=7 if kind.kind in ("int", "float", "decimal") else None)
+    moved = migration("postgres", (Add("more"),), target=(*OLDER, added))
+    upto(database, moved, "switch")
+    database.run("INSERT INTO orders VALUES (9, 1, 'a', NULL)")
+    assert database.run("SELECT more FROM orders__v2") == [(None,)] * 3
 
 
 def test_the_database_keeps_the_newer_rules_after_the_end(database: Postgres) -> None:

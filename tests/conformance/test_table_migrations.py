@@ -31,6 +31,7 @@ from interlock.engine.tables import (
     MigrationLost,
     StatementRefused,
     TableDatabase,
+    TableDatabases,
 )
 from interlock.kernel.digest import digest
 from support.tables import PLAN, ROWS, Bureau, Moving, Table, databases, dialect_of, plan_with
@@ -252,6 +253,26 @@ def test_a_busy_table_is_waited_for_with_smaller_batches(moving: Moving) -> None
     assert moving.table.rows("SELECT count(*) FROM flights WHERE km IS NULL") == [(0,)]
 
 
+def test_a_claim_waits_for_other_writers(moving: Moving) -> None:
+    """Where the whole database is locked for a while, a run begins once it is free."""
+    moving.table.run("CREATE TABLE other (id integer)")
+    blocker, waits = databases(moving.url).open("air"), itertools.count()
+    blocked = blocker.transaction()
+    tx = blocked.__enter__()
+    tx.run("INSERT INTO other VALUES (1)")
+
+    def rest(seconds: float) -> None:
+        if next(waits) == 0:
+            blocked.__exit__(None, None, None)
+
+    try:
+        assert moving.runner(rest=rest).run("better")[0].is_there
+    finally:
+        blocker.close()
+    troubles = [one.says for one in moving.told if one.kind == "trouble"]
+    assert len(troubles) == (dialect_of(moving.url) == "sqlite")
+
+
 def test_patience_ends(moving: Moving) -> None:
     """A table that stays busy ends the run with what is in the way; the next run goes on."""
     hours = itertools.count(step=3600)
@@ -299,15 +320,61 @@ def test_a_statement_that_is_refused_leaves_nothing_half_done(moving: Moving) ->
     assert moving.snapshot() == moving.untouched
 
 
-def test_statements_outside_of_transactions_are_remembered_one_by_one(moving: Moving) -> None:
-    """Stopped between two of them, the first one is not executed again."""
-    outside = replace(moving.migration.steps[0], is_atomic=False)
-    moving.bureau.known = plan_with(PLAN, replace(moving.migration, steps=(outside, *moving.migration.steps[1:])))
+class Crashing:
+    """Databases of a runner that dies once it has executed `after` statements outside of transactions."""
+
+    def __init__(self, databases: TableDatabases, after: int) -> None:
+        self.databases, self.left = databases, after
+
+    def open(self, name: str) -> TableDatabase:
+        opened: Any = self.databases.open(name)
+        execute = opened.outside
+
+        def outside(statement: str) -> None:
+            execute(statement)
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+        opened.outside = outside
+        database: TableDatabase = opened
+        return database
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_statements_outside_of_transactions_are_repeated_as_a_whole(moving: Moving, after: int) -> None:
+    """Stopped between two of them, or after both and before that is written down: the same end, there and back."""
+    built = replace(
+        moving.migration.steps[1],
+        do=("DROP INDEX IF EXISTS by_miles", "CREATE INDEX by_miles ON flights (miles)"),
+        undo=("DROP INDEX IF EXISTS by_miles",),
+        is_atomic=False,
+    )
+    steps = (moving.migration.steps[0], built, *moving.migration.steps[2:4])
+    moving.bureau.known = plan_with(PLAN, replace(moving.migration, steps=steps))
+    runner = moving.runner()
+    runner.databases = Crashing(runner.databases, after)
     with pytest.raises(KeyboardInterrupt):
-        moving.runner(stop_at(2, "execute")).run("better")
-    assert moving.kept().position.statement == 1
+        runner.run("better")
+    assert moving.kept().position.statement == 0
     assert moving.runner().run("better")[0].is_there
-    assert moving.table.rows("SELECT * FROM notes") == [("100 % :size",)]
+    assert moving.runner().undo("better")[0].is_there
+    assert moving.snapshot() == moving.untouched
+
+
+def test_a_run_finishes_a_half_undone_step_and_goes_no_further_back(moving: Moving) -> None:
+    """However near its own goal is; and an undo that finds one half undone does not go forward."""
+    moving.bureau.allowed = Allowed("stop-old-writes")
+    moving.runner().run("better")
+    with pytest.raises(KeyboardInterrupt):
+        moving.runner(stop_at(1, "begin")).undo("better", "verify")
+    moving.bureau.allowed = Allowed("verify")
+    (reached,) = moving.runner().run("better")
+    assert (reached.is_there, reached.position.step, reached.position.phase) == (True, 5, "resting")
+    with pytest.raises(KeyboardInterrupt):
+        moving.runner(stop_at(1, "begin")).undo("better", "verify")
+    (reached,) = moving.runner().undo("better", "stop")
+    assert (reached.is_there, reached.position.step, reached.position.phase) == (True, 4, "resting")
 
 
 def test_nothing_is_done_that_the_control_plane_refuses(moving: Moving) -> None:
@@ -324,6 +391,16 @@ def test_nothing_is_done_that_the_control_plane_refuses(moving: Moving) -> None:
     with pytest.raises(MigrationNotNow, match="no longer"):
         moving.runner().run("better")
     assert moving.snapshot() == before
+
+
+def test_a_control_plane_that_is_away_is_waited_for(moving: Moving) -> None:
+    """As a database is: said, and nothing is begun without its word."""
+    moving.bureau.away = 3
+    assert moving.runner().run("better")[0].is_there
+    troubles = [one.says for one in moving.told if one.kind == "trouble"]
+    assert troubles[0] == "the control plane does not answer; trying again in 0.25 s"
+    assert len(troubles) == 3
+    assert moving.bureau.words()[0] == "doing 0"
 
 
 def test_a_table_in_the_middle_of_another_migration_is_left_alone(moving: Moving) -> None:

@@ -1,7 +1,7 @@
 """Laws of a migration's way: stopped anywhere it ends the same, undone anywhere it ends at the beginning.
 
-The table is a set of effects in memory. Each action takes effect together with the position, or not at all, or (a
-statement outside of a transaction) takes effect although the position was not written.
+The table is a set of effects in memory. Each action takes effect together with the position, or not at all, or
+(outside of a transaction) some of its statements take effect although the position was not written.
 """
 
 from __future__ import annotations
@@ -68,9 +68,12 @@ class World:
     effects: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
 
-    def apply(self, statement: str) -> None:
-        """A statement that may be repeated, as those outside of a transaction must be."""
+    def apply(self, statement: str, is_strict: bool) -> None:
+        """Within a transaction nothing can be made that is there, or taken away that is not; outside of one a
+        statement bears being repeated.
+        """
         self.log.append(statement)
+        assert not is_strict or (statement[1:] in self.effects) == (statement[0] == "-"), statement
         if statement[0] == "+":
             self.effects.add(statement[1:])
         else:
@@ -86,9 +89,9 @@ class World:
                 after = begun(self.migration, self.position, action, NOW)
             case Execute():
                 after = executed(self.position, action)
-                if not action.is_atomic or not crash:
-                    for statement in action.statements:
-                        self.apply(statement)
+                half = 0 if action.is_atomic else 1 + len(self.log) % len(action.statements)
+                for statement in action.statements[:half] if crash else action.statements:
+                    self.apply(statement, action.is_atomic)
             case Copy():
                 after = self.copied(crash)
             case End():

@@ -239,6 +239,17 @@ class Model:
     def delete(self, key: int) -> None:
         del self.older[key], self.newer[key]
 
+    def restore(self, older: dict[int, Row], newer: dict[int, Row | None]) -> None:
+        """The older rows, from what was archived where a row's newer fields are as they were then."""
+        for key, row in self.newer.items():
+            was = newer.get(key)
+            assert row is not None
+            made = []
+            for part in self.case.parts:
+                is_same = was is not None and not differs(part.newer, was, row)
+                made.append({f.name: older[key][f.name] for f in part.older} if is_same else part.put(row))
+            self.older[key] = merged({"Id": key}, made)
+
 
 def merged(row: Row, made: list[Row | None]) -> Row:
     return {**row, **{name: value for one in made if one is not None for name, value in one.items()}}
@@ -580,9 +591,11 @@ def test_the_end_is_taken_back_from_the_archive(opened: Callable[[], Database], 
         made.past(step)
         for _ in range(3):
             made.write()
+    archived = dict(made.model.older), dict(made.model.newer)
     forward(made.database, step)
     for _ in range(5):
         made.write_final()
+    made.model.restore(*archived)
     backward(made.database, step)
     made.look()
     for _ in range(4):

@@ -22,6 +22,7 @@ from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.tables import Allowed, place
 from interlock.engine.migration_runner import Progress, Runner
 from interlock.engine.migrations import MigrationNotNow, Told
+from interlock.kernel.errors import Unavailable
 from support.world import workspace
 
 TRIGGER = {
@@ -139,6 +140,7 @@ class Bureau:
     allowed: Allowed = field(default_factory=lambda: Allowed("verify"))
     heard: list[Told] = field(default_factory=list)
     refuses: str = ""
+    away: int = 0
 
     def standing(self, change: str) -> tuple[str, Allowed]:
         return self.known.digest, self.allowed
@@ -147,6 +149,9 @@ class Bureau:
         return self.known
 
     def tell(self, change: str, told: Told) -> None:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("the control plane does not answer")
         if told.what == "stands":
             return
         kinds = {place(one): one.steps for one in self.known.migrations}

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from interlock.adapters.envoy.hop import control
 from interlock.adapters.envoy.hop.config import all_ways, sockets
 from interlock.domain.lenses.expressions.nodes import FLOAT, Column
 from interlock.domain.lenses.expressions.typing import call as calling
@@ -211,6 +212,26 @@ def test_a_killed_hop_is_started_again(envoy: Gateway, pair: tuple[Echo, Echo]) 
         stream.more(50)
         eventually(lambda: [pid for pid in orphans if Path(f"/proc/{pid}").exists()], lambda left: not left, 15)
     assert set(stream.statuses) == {200}
+
+
+def test_a_hop_that_does_not_start_leaves_the_earlier_table_serving(
+    tmp_path: Path, pair: tuple[Echo, Echo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last word is told; the proxy is looked after all the same."""
+    with gateway(tmp_path) as envoy:
+        r1 = cut(deployed("hopped", pair[0]))
+        envoy.plane.publish(route_table(r1))
+        monkeypatch.setattr(control, "MODULE", "interlock.no_such_hop")
+        with pytest.raises(control.HopFailed, match="No module named interlock"):
+            lensed(envoy, pair)
+        assert envoy.plane.published() == route_table(r1).digest
+        assert envoy.ask("/hopped/x").release == r1.id
+        monkeypatch.undo()
+        lensed(envoy, pair)
+        monkeypatch.setattr(control, "MODULE", "interlock.no_such_hop")
+        envoy.plane._hop.stop()
+        assert not envoy.plane.ensure()
+        assert hop_health(envoy) == (False, "not running")
 
 
 def test_another_control_plane_adopts_the_hop(envoy: Gateway, pair: tuple[Echo, Echo]) -> None:

@@ -104,6 +104,29 @@ def test_what_cannot_be_translated_is_refused_in_words(
     assert [e.seen for e in pair] == [[], []]
 
 
+AMBIGUOUS = [
+    (b'{"amount":1,"\\u0061mount":2,"kind":"a"}', 422, "an object names a key twice"),
+    (b'{"amount":' + b"[" * 64 + b"]" * 64 + b"}", 422, "the body nests deeper than 64"),
+    (b'[{"kind":"a"},7]', 422, "the body is neither an object nor an array of objects"),
+    (b'[{"kind":"z"},7]', 422, "the body is neither an object nor an array of objects"),
+    (b'[{"kind":"a"},{"kind":"z"}]', 422, "`kind` has a value that the map does not name"),
+    (b'[{"kind":"z"},{]', 400, "not JSON"),
+    (b'{"kind":"a"}{}', 400, "not JSON"),
+    (b'\xef\xbb\xbf{"kind":"a"}', 400, "not JSON"),
+    (b'{"amount":NaN}', 400, "not JSON"),
+    (b"\x1f\x8b\x08\x00", 400, "not JSON"),
+]
+
+
+def test_a_body_that_means_several_things_is_refused(envoy: Gateway, pair: tuple[Echo, Echo], engine: str) -> None:
+    """The same status and the same reason by either engine; the whole body is read before a part is translated."""
+    publish(envoy, pair, engine)
+    for sent, status, why in AMBIGUOUS:
+        answer = envoy.ask("/lensed/x", sent, key="k")
+        assert (answer.status, answer.json["detail"].startswith(why)) == (status, True), (sent, answer.body)
+    assert [e.seen for e in pair] == [[], []]
+
+
 def test_a_rejected_translation_counts_against_the_release(
     envoy: Gateway, pair: tuple[Echo, Echo], engine: str
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from interlock.cli.api import Api
 from interlock.cli.lens_documents import all_lenses, found_lens, workspace_of
 from interlock.cli.output import Exit, finish, output_option, show
 
@@ -96,10 +97,19 @@ def _progress(output: str, total: int | None) -> Iterator[Callable[[Progress], N
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+    from rich.text import Text
 
-    columns = (TextColumn("{task.completed:,} rows"), BarColumn(), TextColumn("{task.speed:,.0f} rows/s"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+    class Rate(ProgressColumn):
+        """Rows per second, once there are some."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.0f} rows/s" if speed else "")
+
+    columns = (TextColumn("{task.completed:,} rows"), BarColumn(), Rate(), TimeElapsedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("rows", total=total)
         yield lambda made: bar.update(task, completed=made.place.row)
 
@@ -137,7 +147,9 @@ def _say(result: RunResult, target: Path, rejects: Path | None) -> None:
     default="auto",
     help="The database, or DuckDB for files, where it can do all of it exactly, else record by record (auto).",
 )
-@click.option("--post", is_flag=True, help="Give it to the control plane: it stands beside plans that use the lens.")
+@click.option(
+    "--post", is_flag=True, help="Give it to the control plane: it stands beside plans that use the lens."
+)
 @output_option
 @click.pass_obj
 def audit(obj: dict[str, Any], /, lens: str, data: str, output: str, **said: Any) -> None:

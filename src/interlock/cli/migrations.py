@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from interlock.cli.api import Api, part
+from interlock.cli.api import Api, find_state, part
 from interlock.cli.output import Exit, finish, output_option, show
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _runner(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: undone, let go, told
     api = Api(**obj)
     who = f"{api.person or 'operator'} on {socket.gethostname()}, process {os.getpid()}"
-    made = migration_runner(obj["workspace"], ApiOffice(api), who)
+    made = migration_runner(find_state(obj["workspace"]).parent, ApiOffice(api), who)
     made.patience_s, made.pace = patience_s, Pace(batch_s=batch_s, share=share)
     if output == "json":
         yield made
@@ -275,7 +275,7 @@ class Lines:
 
 
 class Drawn:
-    """One bar for each table: rows while there are some to move, else steps."""
+    """One bar for each table: steps, and rows within a step that moves some."""
 
     def __init__(self, bars: Any) -> None:
         self.bars = bars
@@ -292,8 +292,8 @@ class Drawn:
         table = told.migration.table
         if table not in self.tasks:
             self.tasks[table] = self.bars.add_task(table, total=1.0)
-        share = told.position.copied.share
-        done = share if told.kind == "copy" else told.position.step / len(told.migration.steps)
+        under_way = told.position.copied.share if told.kind == "copy" else 0.0
+        done = (told.position.step + under_way) / len(told.migration.steps)
         self.bars.update(self.tasks[table], completed=done, description=told.says)
         if told.kind in ("trouble", "end"):
             self.bars.console.print(told.says)

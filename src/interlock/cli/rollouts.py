@@ -202,5 +202,6 @@ def _evidence(evidence: dict[str, Any]) -> list[str]:
         shown += [f"  {line}" for line in shadow_lines(shadow)]
     shown += [f"  moved: {one['service']} {one['says']}" for one in evidence.get("moved", [])]
     shown += [f"  note: {note}" for note in evidence.get("notes", [])]
+    shown += [f"  table {name}: {says}" for name, says in evidence.get("tables", {}).items()]
     reports = (evidence.get("gates") or {}).get("reports", [])
     return shown + [f"  {r['gate']}: {r['verdict']['because']}" for r in reports]

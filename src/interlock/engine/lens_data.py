@@ -19,7 +19,7 @@ from interlock.domain.lenses.path import lens_path
 from interlock.domain.schemas.contract import Contract
 from interlock.engine.contracts import version
 from interlock.kernel.digest import digest
-from interlock.kernel.errors import Invalid, Refused
+from interlock.kernel.errors import Invalid, Refused, Stale
 
 
 class LensNamed(Invalid):
@@ -32,6 +32,12 @@ class RowRejected(Refused):
     """The lens rejects a row, and nobody said where rejected rows go."""
 
     code = "lens.row_rejected"
+
+
+class SourceChanged(Stale):
+    """Somebody wrote what was read, while it was read."""
+
+    code = "data.changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +163,10 @@ def run(
     keeps_rejects: bool,
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> RunResult:
-    """Every row of `source`, translated. RowRejected at the first rejected row unless `keeps_rejects`; what is
-    finished is kept, and nothing is published.
+    """Every row of `source`, translated. RowRejected at the first rejected row unless `keeps_rejects`;
+    SourceChanged. What is finished is then kept, and nothing is published.
     """
-    progress = parts.progress
+    progress, identity = parts.progress, source.identity
     resumed_from = progress.place.row
     for piece in () if progress.is_done else source.pieces(progress.place):
         moved = translate(piece)
@@ -169,6 +175,9 @@ def run(
         progress = progress.past(piece, moved)
         parts.put(moved, progress)
         tell(progress)
+    if source.identity != identity:
+        says = "the input was changed while it was read; nothing was published"
+        raise SourceChanged(says, remedy="Run again when it is whole.")
     parts.publish(replace(progress, is_done=True))
     return RunResult(progress.place.row, progress.written, progress.rejected, resumed_from, progress.left_out)
 

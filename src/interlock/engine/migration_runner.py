@@ -218,7 +218,7 @@ class _Way:
                 continue
             try:
                 return self._go(database)
-            except DatabaseSilent as fault:
+            except (DatabaseSilent, DatabaseBusy) as fault:
                 self._wait(fault)
             except MigrationHeld as fault:
                 if self.troubled_at is None:
@@ -233,6 +233,8 @@ class _Way:
             if there.is_there:
                 self._tell(there.position.step, "stands", there.because)
             return there
+        step = self.kept.position.step
+        self.goal = max(self.goal, step) if self.is_forward else min(self.goal, step)
         self._resume()
         while True:
             action = advance(self.migration, self.kept.position, self.goal, self.broken)

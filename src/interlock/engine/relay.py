@@ -244,10 +244,11 @@ class Relay:
                 self._open()
                 self._until(stop, is_once)
                 break
-            except BusAway as away:
-                self._wait(away, stop)
+            except BusAway as fault:
+                away = fault
             finally:
                 self._close()
+            self._wait(away, stop)
         self._say("stopped", "asked to stop" if stop.is_set() else "caught up", **self._numbers())
         return self.counts
 

@@ -18,6 +18,7 @@ from interlock.domain.checks.violations import ViolationCounts
 from interlock.domain.gates.gate import Gate
 from interlock.domain.gates.receipt import judgement_as_plain
 from interlock.domain.gates.verdict import Judgement
+from interlock.domain.migrations.advance import standing
 from interlock.domain.rollout.explain import explain, explain_gate, explain_lenses, explain_stage
 from interlock.domain.rollout.observation import Seen
 from interlock.domain.rollout.plan import Plan
@@ -117,6 +118,7 @@ def evidence_view(seen: Seen) -> dict[str, Any]:
         "shadow": shadow_view(seen.shadow, seen.twins),
         "moved": [{"service": service, **plain(d), "says": str(d)} for service, d in seen.moved],
         "notes": list(seen.notes),
+        "tables": {name: one.fault or standing(one.migration, one.position) for name, one in seen.tables.items()},
     }
 
 

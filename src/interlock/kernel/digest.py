@@ -42,7 +42,9 @@ def plain(value: Any) -> Any:
         case set() | frozenset():
             return sorted(plain(v) for v in value)
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if not _is_unused(value, f)}
+            return {
+                f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if not _is_unused(value, f)
+            }
         case _:
             raise TypeError(f"{type(value).__name__} has no canonical form")
 

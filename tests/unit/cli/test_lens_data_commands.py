@@ -123,6 +123,22 @@ def test_parts_of_another_input_are_void(workspace: Path, monkeypatch: pytest.Mo
     assert parquet.read_metadata(workspace / "out.parquet").num_rows == 2_000
 
 
+def test_an_input_that_changes_while_it_is_read_is_not_published(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of both would be of neither."""
+    source, target, plain = flights(workspace / "in.jsonl", 20), workspace / "out.jsonl", parts.FileParts.put
+
+    def meanwhile(self: parts.FileParts, *given: Any) -> None:
+        with source.open("a") as file:
+            file.write("{}\n")
+        plain(self, *given)
+
+    monkeypatch.setattr(parts.FileParts, "put", meanwhile)
+    fault = refused(workspace, "run", "flights@1..2", source, target)
+    assert (fault.code, fault.exit_code, target.exists()) == ("data.changed", 1, False)
+
+
 def test_a_run_that_ended_after_the_target_appeared_is_done(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +244,19 @@ def test_a_null_that_is_not_allowed_rejects_the_row(workspace: Path, engine: str
     found = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [(x["row"], x["field"], x["reason"]) for x in found] == [
         (n, "distance", "is null, and null is not allowed") for n in range(1, 31, 5)
+    ]
+
+
+def test_what_a_column_cannot_hold_rejects_the_row(workspace: Path) -> None:
+    """Numbers beyond 64 bits and text in place of a number, among many rows that are fine."""
+    wrong = {7: 2**70, 23: "far"}
+    source, kept = workspace / "in.jsonl", workspace / "kept.jsonl"
+    flights(source, 50, lambda one: {**one, "id": wrong.get(one["id"], one["id"]), "more": 1})
+    done = told(workspace, "run", "flights@1..2", source, workspace / "out.parquet", "--rejects", kept)
+    assert (done["written"], done["rejected"], done["left_out"]) == (48, 2, {"more": 50})
+    found = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [(x["line"], x["field"], x["reason"]) for x in found] == [
+        (n + 1, "id", "is no value of the target's column") for n in wrong
     ]
 
 

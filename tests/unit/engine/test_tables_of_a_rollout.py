@@ -24,6 +24,7 @@ from interlock.engine.migration_runner import POLL_S, MigrationUnfinished, PlanF
 from interlock.engine.migrations import MigrationMissing, MigrationNotNow, NotSteward, Told, migration_view, tell
 from interlock.engine.plans import plan_change
 from interlock.engine.rollouts import NotApproved, order, start
+from interlock.engine.status import status_view
 from interlock.engine.views import plan_view
 from interlock.kernel.digest import canonical
 from interlock.kernel.errors import Missing
@@ -115,6 +116,8 @@ def test_a_rollout_waits_for_its_tables_and_switches_them_with_promotion(world: 
     world.begin()
     for _ in range(3):
         world.second()
+    (rollout,) = status_view(world.context)["rollouts"]
+    assert "has not begun" in rollout["evidence"]["tables"]["books.ledger"]
     held = world.now().position
     assert held.stage == 0
     assert "has not begun; nobody is at it (`interlock migration run better`)" in held.because

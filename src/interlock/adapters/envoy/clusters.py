@@ -70,9 +70,7 @@ def _shadow_cluster(service: str, release: str) -> Json:
         "load_assignment": _assignment(
             name, [{"envoy_internal_address": {"server_listener_name": SHADOW_LISTENER}}]
         ),
-        "typed_extension_protocol_options": _upstream(
-            _marked_copy(cluster(service, release))
-        ),
+        "typed_extension_protocol_options": _upstream(_marked_copy(cluster(service, release))),
         "transport_socket": {
             "name": "envoy.transport_sockets.internal_upstream",
             "typed_config": {
@@ -87,8 +85,8 @@ def _shadow_cluster(service: str, release: str) -> Json:
 
 
 def _marked_copy(name: str) -> Json:
-    """Marks a copy as one, and names the cluster `name` that the shadow listener is to use. The release's own filter
-    brings its baggage in order.
+    """Marks a copy as one, and names the cluster `name` that the shadow listener is to use. The release's own
+    filter brings its baggage in order.
     """
     kind = f"{API}extensions.filters.http.header_mutation.v3.HeaderMutation"
     marks = [

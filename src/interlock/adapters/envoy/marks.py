@@ -34,8 +34,8 @@ OUTSIDE = "interlock.outside"
 INSIDE = "interlock.inside"
 """The same at the inner listener, as baggage told it."""
 KEY = "interlock.key"
-"""Namespace of the entity key itself, which no log and no counter writes; where it is needed before the answer turns
-out bad, or is in another header than usual.
+"""Namespace of the entity key itself, which no log and no counter writes; where it is needed before the answer
+turns out bad, or is in another header than usual.
 """
 BAD = "interlock.bad"
 """Namespace of the key's digest where the answer was bad."""

@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from interlock.adapters.envoy.admin import Admin, socket_path
 from interlock.adapters.envoy.capture import Captures
 from interlock.adapters.envoy.counters import QUERY, counters, groups
 from interlock.adapters.envoy.hop.config import Way, all_ways, sockets
-from interlock.adapters.envoy.hop.control import Hop
+from interlock.adapters.envoy.hop.control import Hop, HopFailed
 from interlock.adapters.envoy.keys import Keys
 from interlock.adapters.envoy.listeners import Places
 from interlock.adapters.envoy.names import Json
@@ -72,7 +73,8 @@ class EnvoyDataPlane:
         return self._places.directory
 
     def ensure(self) -> bool:
-        """Adopt the running Envoy, or start it with the last snapshot; True when it had to be started.
+        """Adopt the running Envoy, or start it with the last snapshot; True when it had to be started. A lens hop
+        that is needed and does not run is started, too.
 
         An Envoy with another bootstrap (an older Interlock started it) is replaced. AddressTaken, EnvoyMissing,
         EnvoyFailed when it cannot be started.
@@ -83,7 +85,8 @@ class EnvoyDataPlane:
             wanted = json.dumps(start_up.bootstrap(self._places), indent=1).encode()
             bootstrap = self._places.file("bootstrap")
             is_current = bootstrap.exists() and bootstrap.read_bytes() == wanted
-            self._hop.serve(_ways(self._record.tables()))
+            with suppress(HopFailed):  # `health` says so; the proxy goes on, and gates see what fails
+                self._hop.serve(_ways(self._record.tables()))
             if is_current and self._snapshot.exists() and self._process.running():
                 self._apply({Part.LISTENERS: start_up.listeners(self._places)}, Part.LISTENERS)
                 return False

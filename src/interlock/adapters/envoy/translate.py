@@ -367,7 +367,7 @@ def _default(
 def _pinned(
     name: RouteName, place: _Place, action: Json, deployment: Deployment, beside: str, *, filters: Json, **more: Any
 ) -> Iterator[Json]:
-    """To the default. Where there is no baggage to keep and no body to translate, the route itself writes the pin."""
+    """To the default. Where there is no baggage to keep and Lua translates nothing, the route writes the pin."""
     if not deployment.is_in_lua:
         bare, pin = place.given(_NO_BAGGAGE), _pin(name.release, beside)
         yield _route(name, bare, action, deployment, filters={**_UNTOUCHED, **filters}, **more, **pin)

@@ -110,12 +110,12 @@ def stages(
     """
     levels: dict[Call, int] = {}
     for expr in wanted.values():
-        _level(expr, levels)
+        _level(expr, levels, engine)
     names: dict[Expr, str] = {expr: f"{prefix}{n}" for n, expr in enumerate(levels)}
     steps: list[dict[str, Make]] = [{} for _ in range(max(levels.values(), default=0))]
     for expr, level in levels.items():
         make = _making_call(expr, names, engine, columns)
-        if _is_settled_later(expr):
+        if _is_settled_later(expr, engine):
             steps[level - 2][f"{names[expr]}_raw"] = make
             make = _settling(f"{names[expr]}_raw", engine)
         steps[level - 1][names[expr]] = make
@@ -133,22 +133,24 @@ def _making_call(expr: Call, names: Mapping[Expr, str], engine: Engine, columns:
     return lambda row: Emitter(engine, names, row, columns).emit_call(expr)
 
 
-def _is_settled_later(expr: Call) -> bool:
-    """Whether the result is looked at before it counts: in a stage of its own, so that it is computed once."""
-    return expr.function in ("add", "sub", "mul", "div") and isinstance(expr.type, Float)
+def _is_settled_later(expr: Call, engine: Engine) -> bool:
+    """Whether the result is looked at before it counts, in a stage of its own, so that it is computed once. SQLite
+    computes what it names once anyway, and its parser has no room for more stages than are needed.
+    """
+    return engine != "sqlite" and expr.function in ("add", "sub", "mul", "div") and isinstance(expr.type, Float)
 
 
 def _settling(name: str, engine: Engine) -> Make:
     return lambda row: Emitter(engine).settled(row[name])
 
 
-def _level(expr: Expr, levels: dict[Call, int]) -> int:
+def _level(expr: Expr, levels: dict[Call, int], engine: Engine) -> int:
     """How many stages `expr` needs before it is there."""
     if not isinstance(expr, Call):
         return 0
     if expr not in levels:
-        own = 2 if _is_settled_later(expr) else 1
-        levels[expr] = own + max((_level(a, levels) for a in expr.args), default=0)
+        own = 2 if _is_settled_later(expr, engine) else 1
+        levels[expr] = own + max((_level(a, levels, engine) for a in expr.args), default=0)
     return levels[expr]
 
 
@@ -185,7 +187,7 @@ class Emitter:
         """The call over its arguments, which earlier stages have computed."""
         if expr.function not in _LENIENT and any(isinstance(a, Constant) and a.value is None for a in expr.args):
             return self._ibis.null(ibis_type(expr.type))  # some engines take NULL = 1 for false
-        emitted = [self._bounded(a) if expr.function in _BOUNDED else self.emit(a) for a in expr.args]
+        emitted = [self._bounded(a) if expr.function in BOUNDED else self.emit(a) for a in expr.args]
         match expr.function:
             case "case":
                 return reduce(
@@ -203,7 +205,7 @@ class Emitter:
         """An operand of arithmetic, within the magnitudes that it has; what arithmetic made is so already."""
         value = self.emit(arg)
         match arg, arg.type:
-            case (Call(function), _) if function in _BOUNDED:
+            case (Call(function), _) if function in BOUNDED:
                 return value
             case (Call("to_float", (inner,)), _) if not isinstance(inner.type, Float):
                 return value
@@ -271,7 +273,8 @@ class Emitter:
             case Int():
                 return self._whole(change(*self._that_fit(function, args)))
             case Float():
-                return change(*args)
+                made = change(*args)
+                return self.settled(made) if self.engine == "sqlite" else made
             case _:
                 return change(*args).cast(ibis_type(result))
 
@@ -372,7 +375,8 @@ class Emitter:
 
     def _div(self, args: list[Value], *_: Any) -> Value:
         a, b = args
-        return self.quotient(a, b.nullif(self.double(0.0)))
+        made = self.quotient(a, b.nullif(self.double(0.0)))
+        return self.settled(made) if self.engine == "sqlite" else made
 
     def _idiv(self, args: list[Value], *_: Any) -> Value:
         """From absolute values, since engines round towards zero or down."""
@@ -559,7 +563,7 @@ def ibis_type(one: ExprType) -> str:
             return "timestamp('UTC')" if is_zoned else "timestamp"
 
 
-_BOUNDED = frozenset(("add", "sub", "mul", "neg", "abs", "div"))
+BOUNDED = frozenset(("add", "sub", "mul", "neg", "abs", "div"))
 """Functions whose operands and results have the magnitudes of arithmetic."""
 _ARITHMETIC: Mapping[str, Callable[..., Value]] = {
     "add": lambda a, b: a + b,

@@ -70,7 +70,8 @@ def translation(origin: Origin, asked: Asked, to: Form, choice: EngineChoice = "
     """How the rows are translated. DataMisfit when they are not the contract's; EngineRefuses when DuckDB was asked
     for and cannot do it exactly.
     """
-    ibis_or_refuse()
+    if origin.form != "json" or to != "json":
+        ibis_or_refuse()
     if origin.form == "json":
         whole = Ends(asked, asked.source.fields, asked.target.fields)
         return Translation(_ByRecord(_lines(origin.path), whole, is_free=to == "json"), whole.after, "records")
@@ -357,22 +358,35 @@ class _Fitting:
             for name in record.keys() - self.names:
                 left_out[name] = left_out.get(name, 0) + 1
         bad = {at: why for at, one in enumerate(records) if (why := self.null(one))}
+        places = [at for at in range(len(records)) if at not in bad]
         try:
-            return table_of([one for at, one in enumerate(records) if at not in bad], self.fields), bad, left_out
-        except Exception:  # Arrow and each kind of value have errors of their own; one by one they are told
-            bad |= {at: why for at, one in enumerate(records) if at not in bad and (why := self.misfit(one))}
-            return table_of([one for at, one in enumerate(records) if at not in bad], self.fields), bad, left_out
+            return table_of([records[at] for at in places], self.fields), bad, left_out
+        except Exception:  # Arrow and each kind of value have errors of their own
+            bad |= self.misfits(records, places)
+            return table_of([records[at] for at in places if at not in bad], self.fields), bad, left_out
+
+    def misfits(self, records: list[Any], places: list[int]) -> dict[int, tuple[str, str]]:
+        """Which of the records at `places` the columns cannot hold: halved until each of them stands alone."""
+        try:
+            table_of([records[at] for at in places], self.fields)
+        except Exception:  # as above
+            if len(places) == 1:
+                return {places[0]: (self.misfit(records[places[0]]), COLUMN_MISFIT)}
+            half = len(places) // 2
+            return self.misfits(records, places[:half]) | self.misfits(records, places[half:])
+        return {}
 
     def null(self, record: Mapping[str, Any]) -> tuple[str, str] | None:
         return next(((name, _NULL) for name in self.needed if record.get(name) is None), None)
 
-    def misfit(self, record: Mapping[str, Any]) -> tuple[str, str] | None:
+    def misfit(self, record: Mapping[str, Any]) -> str:
+        """The first field whose column cannot hold its value."""
         for one in self.fields:
             try:
                 table_of([{one.name: record.get(one.name)}], (one,))
             except Exception:  # as above
-                return one.name, COLUMN_MISFIT
-        return None
+                return one.name
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ from interlock.domain.schemas.field import (
 
 COLUMN_MISFIT: Final = "is no value of the target's column"
 _SCALES = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+_CASELESS = ("duckdb", "spark", "sqlite")
+"""Engines to which names that differ by case alone are the same."""
 _NO_INT8, _NO_UNSIGNED = ("postgres", "sqlite"), ("postgres", "sqlite", "spark")
 
 
@@ -162,8 +164,12 @@ def _if(there: Any, value: Term, emitter: Emitter) -> Term:
 
 
 def left_over(fields: Fields, wanted: tuple[Field, ...], scope: Scope) -> None:
-    """Unable when there is a field that the target has no column for."""
+    """Unable when there is a field that the target has no column for, or two columns are one to the engine."""
     names = {one.name for one in wanted}
+    folded: dict[str, str] = {}
+    for one in wanted if scope.engine in _CASELESS else ():
+        if (other := folded.setdefault(one.name.lower(), one.name)) != one.name:
+            raise Unable(one.name, f"`{other}` and `{one.name}` are one name here", "Rename one of them.")
     for name in fields:
         if name not in names:
             raise Unable(name, "it is left over: the target has no column for it", "Drop it, or add it there.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from interlock.adapters.schemas.columns import type_of_column
 from interlock.adapters.schemas.compute import MAX_DOUBLE, Emitter, Engine
@@ -21,6 +21,7 @@ from interlock.adapters.schemas.lens_terms import (
     Whole,
     term,
 )
+from interlock.adapters.schemas.sqlite import from_sqlite
 from interlock.domain.schemas.describe import described
 from interlock.domain.schemas.field import (
     Bool,
@@ -67,10 +68,26 @@ def read(one: Field, value: Term, held: Any, outer: Scope) -> Known:
         return Whole(_there(one, is_full), is_full, _inner(one.type, value, held, outer))
     if isinstance(one.type, List) and held.is_array():
         return _list(one, one.type, value, held, outer)
+    if outer.engine == "sqlite":
+        value = _of_its_type(one, value, outer)
     raw = value if held.is_floating() and value.is_simple else None
     if held.is_floating():
         value = finite(value, Emitter(outer.engine))
     return Plain(value, _there(one, term(lambda v: v.notnull(), value)), one.type, held, raw=raw)
+
+
+STRAY: Final = "holds a value of another type than its column"
+
+
+def _of_its_type(one: Field, value: Term, outer: Scope) -> Term:
+    """Columns of SQLite hold values of any type; a row with one that does not belong there is rejected."""
+    wrong = term(lambda v: v.notnull() & from_sqlite(v, one.type)[1].fill_null(False), value)
+    if not isinstance(one.type, Bool | Int | Float | Number | Decimal | String | Date | Time | Timestamp):
+        return value
+    outer.reject(wrong, one.name, STRAY)
+    if isinstance(one.type, Date | Time | Timestamp):
+        return value
+    return outer.stages.held(term(lambda v: from_sqlite(v, one.type)[0], value))
 
 
 def _there(one: Field, is_full: Cond) -> Cond:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from interlock.adapters.schemas import lens_scalars as scalars
-from interlock.adapters.schemas.compute import Emitter, ibis_type, lacks, stages
+from interlock.adapters.schemas.compute import BOUNDED, Emitter, ibis_type, lacks, stages
 from interlock.adapters.schemas.lens_shapes import flat_refuses, head, held_objects
 from interlock.adapters.schemas.lens_terms import (
     Cond,
@@ -175,13 +175,15 @@ def _add(op: Add, scope: Scope) -> None:
 def _computed(wanted: tuple[Computed, ...], scope: Scope) -> list[Plain]:
     """What the expressions are worth, computed in stages over the fields that they read."""
     read: dict[str, Term] = {}
+    plainly = {name for one in wanted for name in _read_plainly(one.value)}
     for one in wanted:
         if missing := lacks(one.value, scope.engine):
             says = f"{', '.join(missing)} cannot be computed exactly"
             raise Unable(one.field, says, "Write it with other functions, or use another engine.")
         for column in _columns(one.value):
             if column.name not in read:
-                read[column.name] = scope.stages.held(_operand(column, one.field, scope))
+                operand = _operand(column, one.field, scope, column.name in plainly)
+                read[column.name] = scope.stages.held(operand)
     base = max((one.level for one in read.values()), default=0)
     columns = {name: one.make for name, one in read.items()}
     exprs: dict[str, Expr] = {str(n): one.value for n, one in enumerate(wanted)}
@@ -212,7 +214,20 @@ def _columns(expr: Expr) -> Iterator[Column]:
             pass
 
 
-def _operand(column: Column, field: str, scope: Scope) -> Term:
+def _read_plainly(expr: Expr) -> Iterator[str]:
+    """The fields that are read by more than arithmetic, which has no NaN and no infinity anyway."""
+    match expr:
+        case Column(name):
+            yield name
+        case Call(function, args):
+            for arg in args:
+                if not (function in BOUNDED and isinstance(arg, Column)):
+                    yield from _read_plainly(arg)
+        case Constant():
+            pass
+
+
+def _operand(column: Column, field: str, scope: Scope, is_plain: bool) -> Term:
     """The field as the expression reads it; NULL when it is not there."""
     one = scope.fields.get(column.name)
     emitter = Emitter(scope.engine)
@@ -224,7 +239,7 @@ def _operand(column: Column, field: str, scope: Scope) -> Term:
             return null
         case Plain() if _reads(one, column.type):
             if one.held == scalars.dtype(ibis_type(column.type)):
-                return one.term
+                return one.term if is_plain or one.raw is None else one.raw
             return term(lambda v: v.cast(ibis_type(column.type)), one.term)
         case _:
             says = f"`{column.name}` is of a type that expressions do not read from a table"

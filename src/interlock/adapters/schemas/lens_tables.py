@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from interlock.adapters.schemas.compute import Emitter, Engine, EngineRefuses
 from interlock.adapters.schemas.lens_fit import column_type, fit, left_over
@@ -36,6 +36,12 @@ class Translated:
     rejected: Any
     field: str = "field"
     reason: str = "reason"
+
+
+def engine_of(name: str) -> Engine | None:
+    """The engine by the name that Ibis has for it; None for those that lenses do not run on."""
+    known: dict[str, Engine] = {one: one for one in get_args(Engine)}
+    return known.get("spark" if name == "pyspark" else name)
 
 
 def lens_table(

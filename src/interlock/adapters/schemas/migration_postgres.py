@@ -47,18 +47,19 @@ def dual_write(one: Shapes) -> tuple[Part, ...]:
     """Back again, the columns are emptied by dropping them, which touches no row."""
     [columns] = expand(one)
     views = () if one.has_older_view else older_views(one)
-    return Part((), (*columns.undo, *columns.do)), from_older(one), *views, newer_view(one), to_older(one)
+    emptied = Part((), (*columns.undo, *columns.do))
+    return emptied, from_older(one, is_strict=False), *views, newer_view(one), to_older(one)
 
 
 # ---- from the older shape to the newer
 
 
-def from_older(one: Shapes) -> Part:
+def from_older(one: Shapes, is_strict: bool) -> Part:
     """The function and the trigger for those who write the table itself."""
     function, trigger = one.made("from_older"), one.made("zz_from_older")
     timing = f"BEFORE INSERT OR UPDATE ON {one.table} FOR EACH ROW EXECUTE FUNCTION {function}()"
     return Part(
-        (reader(one, is_strict=False), f"CREATE TRIGGER {trigger} {timing}"),
+        (reader(one, is_strict), f"CREATE TRIGGER {trigger} {timing}"),
         (f"DROP TRIGGER {trigger} ON {one.table}", f"DROP FUNCTION {function}()"),
     )
 
@@ -276,7 +277,7 @@ def indexes(one: Shapes) -> tuple[Part, ...]:
     """Each outside of a transaction; one that failed is left invalid, so it is dropped before it is tried again."""
     found = []
     for columns in one.unique_new():
-        name = one.made("_".join((*(c.field.name for c in columns), "key")))
+        name = one.made_newer("_".join((*(c.field.name for c in columns), "key")))
         listed_columns = listed(name_sql(c.column) for c in columns)
         dropped = f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
         made = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {one.table} ({listed_columns})"
@@ -303,20 +304,17 @@ def validate(one: Shapes) -> tuple[Part, ...]:
 
 def rules(one: Shapes) -> Iterator[tuple[str, str]]:
     """Name and text of each constraint of the new columns, and that every row has them."""
-    filled = one.made("is_filled")
+    filled = one.made_newer("is_filled")
     yield filled, f"CONSTRAINT {filled} CHECK ({one.mark} IS NOT NULL)"
     for c in one.layout.new:
         for number, (_, condition) in enumerate(violations(c.field, name_sql(c.column), one.dialect)):
-            name = one.made(f"{c.field.name}_{number}")
+            name = one.made_newer(f"{c.field.name}_{number}")
             yield name, f"CONSTRAINT {name} CHECK (NOT ({condition}))"
 
 
 def switch(one: Shapes) -> tuple[Part, ...]:
     older, newer, current = one.layout.older_view, one.layout.newer_view, f"DROP VIEW {one.current}"
-    stored = Part(
-        view(one, newer, one.stored_view()).do,
-        view(one, newer, one.computed_view()).do,
-    )
+    stored = Part(view(one, newer, one.stored_view()).do, view(one, newer, one.computed_view()).do)
     return stored, Part((current, *current_on(one, newer).do), (current, *current_on(one, older).do))
 
 
@@ -363,12 +361,9 @@ def contract(one: Shapes) -> tuple[Part, ...]:
 
 def served_last(one: Shapes) -> tuple[Part, ...]:
     """As the steps before left it: the strict trigger, the stored view."""
-    name, trigger = one.made("from_older"), one.made("zz_from_older")
-    timing = f"BEFORE INSERT OR UPDATE ON {one.table} FOR EACH ROW EXECUTE FUNCTION {name}()"
-    older = view(one, one.layout.older_view, one.older_view())
     return (
-        Part((reader(one, is_strict=True), f"CREATE TRIGGER {trigger} {timing}"), from_older(one).undo),
-        older,
+        from_older(one, is_strict=True),
+        view(one, one.layout.older_view, one.older_view()),
         view(one, one.layout.newer_view, one.stored_view()),
         to_older(one),
     )
@@ -378,7 +373,7 @@ def checks_go(one: Shapes) -> Part:
     """What says that a column is not null becomes NOT NULL, which asks no row again once it is proven."""
     filled, *_ = rules(one)
     needed = [c for c in one.layout.new if not c.field.nullable and c.field.required]
-    nulls = [(one.made(f"{c.field.name}_0"), c) for c in needed]
+    nulls = [(one.made_newer(f"{c.field.name}_0"), c) for c in needed]
     do = [f"ALTER TABLE {one.table} ALTER COLUMN {name_sql(c.column)} SET NOT NULL" for _, c in nulls]
     do += [f"ALTER TABLE {one.table} DROP CONSTRAINT {name}" for name in (filled[0], *(n for n, _ in nulls))]
     by_name = dict(rules(one))

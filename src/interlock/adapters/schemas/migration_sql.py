@@ -15,7 +15,7 @@ from interlock.adapters.schemas.lens_sql import Translation, literal_sql, transl
 from interlock.adapters.schemas.quoting import name_sql, text_sql
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.reverse import reversed_ops
-from interlock.domain.migrations.layout import Column, Layout
+from interlock.domain.migrations.layout import Column, Layout, suffix
 from interlock.domain.migrations.migration import Batch, Dialect
 from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.field import Field
@@ -73,6 +73,10 @@ class Shapes:
 
     def made(self, what: str) -> str:
         return name_sql(self.layout.made(what))
+
+    def made_newer(self, what: str) -> str:
+        """The name of something that stays with the newer version, and must not meet that of another's."""
+        return self.made(f"{suffix(self.newer.version)}_{what}")
 
     # ---- pieces of statements
 

@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from interlock.adapters.schemas.lens_sql import Rejection, violations
 from interlock.adapters.schemas.migration_sql import Part, Shapes, any_of, listed, message
 from interlock.adapters.schemas.quoting import name_sql, text_sql
+from interlock.domain.migrations.layout import suffix
+from interlock.domain.schemas.contract import Contract
 
 ANSWERED = {
     "column-dropped": "the older version is no longer written by then, and the column is archived",
@@ -222,7 +224,7 @@ def updating(one: Shapes) -> tuple[str, ...]:
 def indexes(one: Shapes) -> tuple[Part, ...]:
     found = []
     for columns in one.unique_new():
-        name = one.made("_".join((*(c.field.name for c in columns), "key")))
+        name = one.made_newer("_".join((*(c.field.name for c in columns), "key")))
         made = f"CREATE UNIQUE INDEX {name} ON {one.table} ({listed(name_sql(c.column) for c in columns)})"
         found.append(Part((made,), (f"DROP INDEX {name}",)))
     return tuple(found)
@@ -268,6 +270,7 @@ def contract(one: Shapes) -> tuple[Part, ...]:
     """
     newer = one.layout.newer_view
     served = (
+        *((rules(one, one.older),) if one.has_older_view else ()),
         from_older(one),
         older_view(one),
         newer_view(one, one.stored_view()),
@@ -285,7 +288,7 @@ def contract(one: Shapes) -> tuple[Part, ...]:
         Part((), one.refill()),
         *(Part(part.undo, part.do) for part in dropped),
         *(rename(one, was, now) for was, now in one.renames()),
-        rules(one),
+        rules(one, one.newer),
         plain_view(one, newer, one.final_view(), fields, one.layout.newer_key),
         current_on(one, newer),
     )
@@ -296,19 +299,23 @@ def rename(one: Shapes, was: str, now: str) -> Part:
     return Part((f"{head} {name_sql(was)} TO {name_sql(now)}",), (f"{head} {name_sql(now)} TO {name_sql(was)}",))
 
 
-def rules(one: Shapes) -> Part:
-    """What the newer version allows in its new columns, for whoever writes the table from now on."""
+def rules(one: Shapes, version: Contract) -> Part:
+    """What the version allows, for whoever writes the table while it is the only one. That is all of it, so that
+    the migration after this one knows what to take away; but for keys, which SQLite makes after these triggers.
+    """
+    keys = {*one.layout.key, *one.layout.newer_key}
     faults = [
-        (condition, f"`{c.field.name}` {reason} in version {one.newer.version}")
-        for c in one.layout.new
-        for reason, condition in violations(c.field, f"NEW.{name_sql(c.field.name)}", one.dialect)
+        (condition, f"`{f.name}` {reason} in version {version.version}")
+        for f in version.fields
+        if f.name not in keys
+        for reason, condition in violations(f, f"NEW.{name_sql(f.name)}", one.dialect)
     ]
     if not faults:
         return Part()
-    name = f"rules_{one.newer.version}"
+    name, stopped = f"rules_{suffix(version.version)}", refused_own(iter(faults))
     return both(
-        trigger(one.made(f"{name}_insert"), f"BEFORE INSERT ON {one.table}", refused_own(iter(faults))),
-        trigger(one.made(f"{name}_update"), f"BEFORE UPDATE ON {one.table}", refused_own(iter(faults))),
+        trigger(one.made(f"{name}_insert"), f"BEFORE INSERT ON {one.table}", stopped),
+        trigger(one.made(f"{name}_update"), f"BEFORE UPDATE ON {one.table}", stopped),
     )
 
 

@@ -114,17 +114,18 @@ def _waiting(parts: tuple[Part, ...]) -> Work:
 
 
 def unsafe(migration: Migration, server_version: str = "") -> tuple[Finding, ...]:
-    """What is unsafe in the statements of a migration while applications use the database, once for each step.
+    """What is unsafe in the statements of a migration while applications use the database, once for each step. What
+    the order of our own steps answers is left out; revisions are of no table, and have no such order.
     server_version: as the database says it, `16.4` or `3.40.1`.
     """
     found: dict[tuple[str, str], Finding] = {}
     subject = f"migration:{migration.table}"
     for step in migration.steps:
         if migration.dialect == "postgres":
-            answered = migration_postgres.ANSWERED
+            answered = migration_postgres.ANSWERED if migration.table else ()
             told = squawk_findings(step.do, subject, step.name, server_version, step.is_atomic, answered)
         else:
-            known = migration_sqlite.ANSWERED
+            known = migration_sqlite.ANSWERED if migration.table else ()
             told = tuple(unsafe_statements(step.do, subject, step.name, _version(server_version), known))
         for one in told:
             found.setdefault((step.name if one.where else "", one.code), one)

@@ -115,12 +115,13 @@ class FileParts:
         is_ours = self.place.is_dir()
         if not is_ours:
             self._refuse_existing(is_forced)
-            self.place.mkdir()
+            self.place.mkdir(exist_ok=True)
         self._lock = os.open(self.place, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             manifest = self._manifest() if is_ours else {}
-            if not manifest.get("is_publishing"):
+            self.void = self._why_void(manifest) if manifest else ""
+            if self.void or not manifest.get("is_publishing"):
                 self._refuse_existing(is_forced)
             self._resume(manifest)
         except BlockingIOError:
@@ -148,7 +149,6 @@ class FileParts:
         return found if isinstance(found, dict) else {"layout": "unreadable"}
 
     def _resume(self, manifest: dict[str, Any]) -> None:
-        self.void = self._why_void(manifest) if manifest else ""
         if not manifest or self.void:
             self._begin()
             return

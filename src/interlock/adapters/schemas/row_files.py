@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ FORMS: dict[str, Form] = {
     ".json": "json",
 }
 PART_ROWS = 131_072
-PART_BYTES = 16 << 20
+PART_BYTES = 8 << 20
 _LONGEST_RECORD = 256 << 20
 _HEAD = 64 << 10
 
@@ -366,17 +367,19 @@ def _past(place: Place, block: bytes, rows: int) -> Place:
 
 
 def _blocks(path: Path, place: Place, part_bytes: int, whole: Callable[[bytes], int]) -> Iterator[bytes]:
-    """Whole records, about `part_bytes` at a time, from a place on; the last one may lack its end."""
+    """Whole records, about `part_bytes` at a time, from a place on; the last one may lack its end. What others add
+    to the file meanwhile is not read.
+    """
     with path.open("rb") as file:
-        at = place.at
+        at, end = place.at, os.fstat(file.fileno()).st_size
         file.seek(at)
-        while block := file.read(part_bytes):
-            while not (end := whole(block)) and (more := file.read(part_bytes)):
+        while block := file.read(min(part_bytes, end - at)):
+            while not (length := whole(block)) and (more := file.read(min(part_bytes, end - at - len(block)))):
                 block += more
                 if len(block) > _LONGEST_RECORD:
                     says = "a record has no end within 256 MiB"
                     raise DataUnreadable(says, where=str(path), remedy="Is a quote or a line end missing?")
-            taken = block[: end or len(block)]
+            taken = block[: length or len(block)]
             yield taken
             at += len(taken)
             file.seek(at)

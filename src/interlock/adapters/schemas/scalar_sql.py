@@ -22,7 +22,8 @@ def scalar_sql(expr: Expr, columns: Mapping[str, tuple[str, Type]], dialect: Dia
     sql = str(ibis.to_sql(table.select("made"), dialect=dialect, pretty=False))
     row = ", ".join(f"{column} AS {names[field]}" for field, (column, _) in columns.items()) or "1 AS none"
     whole = _plain(sql) if dialect == "sqlite" else sql
-    return f"({whole.replace(f'"{_ROW}" AS', f'(SELECT {row}) AS', 1)})"
+    over = whole.replace(f'"{_ROW}" AS', f"(SELECT {row}) AS", 1)
+    return f"({over})"
 
 
 def needs_preparation(sql: str) -> bool:

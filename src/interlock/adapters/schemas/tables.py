@@ -228,7 +228,8 @@ def ibis_or_refuse() -> Any:
 
 @contextmanager
 def opened(data: str, database: str = "", threads: int | None = None) -> Iterator[Table]:
-    """The file `data`, or the table of that name in `database` (a URL; a table may be `schema.table`).
+    """The file `data`, or the table of that name in `database` (a URL; a table may be `schema.table`). Files are
+    read by DuckDB, or by Polars when `database` is `polars://`; Spark is at `sc://` (Spark Connect) or `spark://`.
 
     DataMissing, DataUnreadable. The connection is closed when the block ends.
     """
@@ -241,16 +242,42 @@ def opened(data: str, database: str = "", threads: int | None = None) -> Iterato
     try:
         if threads is not None:
             backend.raw_sql(f"SET threads = {int(threads)}")
-        yield _table_of(backend, data) if database else _file(backend, Path(data))
+        is_file = not database or database.startswith("polars")
+        yield _file(backend, Path(data)) if is_file else _table_of(backend, data)
     finally:
         backend.disconnect()
 
 
+_EXTRAS = {"pyspark": "spark", "polars": "polars", "psycopg": "postgres", "duckdb": "data"}
+_SPARK = ("sc://", "spark://")
+
+
 def _connected(ibis: Any, database: str) -> Any:
+    """The backend of Ibis for the address. DataExtraMissing, DataUnreadable."""
     try:
+        if database.startswith("polars"):
+            return ibis.polars.connect()
+        if database.startswith(_SPARK):
+            return ibis.pyspark.connect(_spark(database))
         return ibis.connect(database)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(str(error.name).partition(".")[0], "data")
+        remedy = f"Install it with: pip install 'interlock[{extra}]'"
+        raise DataExtraMissing(f"{database.partition(':')[0]} needs {error.name}", remedy=remedy) from error
     except Exception as error:  # each of Ibis's backends has its own family of errors
         raise DataUnreadable(f"the database cannot be opened: {first_line(error)}") from error
+
+
+def _spark(address: str) -> Any:
+    """A session of the Spark cluster, or of the Spark Connect server, at the address."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder
+    return (
+        builder.remote(address).getOrCreate()
+        if address.startswith("sc:")
+        else builder.master(address).getOrCreate()
+    )
 
 
 @contextmanager
@@ -297,11 +324,11 @@ def _sqlite(database: str) -> sa.Engine:
         raise DataMissing(f"there is no file {str(path)!r}", remedy="Write the URL as sqlite:///path/to/file.")
 
     def connect() -> sqlite3.Connection:
-        held = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        prepare_sqlite(held)
-        return held
+        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool)
+    # SQLAlchemy gives each connection a floor of its own first, which raises for NULL
+    sa.event.listen(engine, "connect", lambda held, _: prepare_sqlite(held))
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
 
@@ -363,7 +390,7 @@ def _file(backend: Any, path: Path) -> Table:
         raise DataMissing(f"there is no file {str(path)!r}", remedy=remedy)
     suffix = path.suffix.lower()
     try:
-        if suffix in _TEXT:
+        if suffix in _TEXT and backend.name == "duckdb":
             rows = backend.read_csv(path, all_varchar=True, header=True, nullstr="")
         elif suffix in _PARQUET:
             rows = backend.read_parquet(path)

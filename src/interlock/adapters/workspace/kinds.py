@@ -282,8 +282,8 @@ SERVICE: Final = _kind(
             "examples": [1_048_576],
         },
         "body": _choice(
-            "Where the records are in bodies: one object or a list of objects, named tensors of the Open Inference "
-            "Protocol v2, or what MLflow speaks (dataframe_split, dataframe_records, instances, inputs, predictions).",
+            "Where the records are in bodies: one object or a list of objects; named tensors of the Open Inference "
+            "Protocol v2; what MLflow speaks (dataframe_split, dataframe_records, instances, inputs, predictions).",
             "object",
             "oip",
             "mlflow",

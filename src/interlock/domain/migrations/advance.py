@@ -32,11 +32,12 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Execute `statements`, all in one transaction, or the one outside of any. They begin at number `first`."""
+    """Execute `statements` in one transaction; or, those that cannot be in one, in order outside of any, where a
+    crash leaves some of them done and all of them are repeated.
+    """
 
     step: int
     statements: tuple[str, ...]
-    first: int
     is_atomic: bool
     because: str
     kind: Literal["execute"] = "execute"
@@ -105,7 +106,7 @@ def advance(migration: Migration, position: Position, goal: int, broken: tuple[s
 def _do(migration: Migration, position: Position, broken: tuple[str, ...]) -> Next:
     step = migration.steps[position.step]
     if position.statement < len(step.do):
-        return _execute(position, step, step.do, f"{step.name}: {step.says}")
+        return Execute(position.step, step.do, step.is_atomic, f"{step.name}: {step.says}")
     if step.batch is not None and not position.copied.is_through:
         return Copy(position.step, step.batch, f"{step.name}: {progress(position.copied)}")
     if broken:
@@ -139,13 +140,8 @@ def _cost(step: MigrationStep) -> str:
 def _undo(migration: Migration, position: Position) -> Next:
     step = migration.steps[position.step]
     if position.statement < len(step.undo):
-        return _execute(position, step, step.undo, f"taking back {step.name}")
+        return Execute(position.step, step.undo, step.is_atomic, f"taking back {step.name}")
     return End(position.step, (), f"{step.name} is taken back")
-
-
-def _execute(position: Position, step: MigrationStep, statements: tuple[str, ...], because: str) -> Execute:
-    left = statements[position.statement :]
-    return Execute(position.step, left if step.is_atomic else left[:1], position.statement, step.is_atomic, because)
 
 
 def begun(migration: Migration, position: Position, action: Begin, now: Instant) -> Position:
@@ -157,7 +153,7 @@ def begun(migration: Migration, position: Position, action: Begin, now: Instant)
 
 def executed(position: Position, action: Execute) -> Position:
     """The position once the statements took effect."""
-    return replace(position, statement=action.first + len(action.statements))
+    return replace(position, statement=len(action.statements))
 
 
 def ended(migration: Migration, position: Position, now: Instant) -> Position:

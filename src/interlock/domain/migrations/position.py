@@ -65,8 +65,8 @@ class Position:
     """`step` counts the steps that are done, so it indexes the next one, or the one under way.
 
     phase: `resting` between two steps; `doing` or `undoing` the step. statement: how many of its statements were
-    executed. copied: of a backfill under way, or of the last one. since: when this phase of the step began. trail:
-    what was done and undone before, oldest first.
+    executed, all or none. copied: of a backfill under way, or of the last one. since: when this phase of the step
+    began. trail: what was done and undone before, oldest first.
     """
 
     step: int = 0

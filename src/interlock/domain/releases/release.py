@@ -35,8 +35,8 @@ class Deployment:
     `model` name (`name@version`) the contracts and the model of this version; empty when none is declared.
     Requests are told apart by the value of `segment_header` where it is one of `segments`; all others make one.
     `body` is where the records are in what is translated; `request_types` and `response_types` are (field,
-    datatype) of what the translation makes, where bodies name datatypes. `lens_engine` is what translates: Lua in the
-    proxy (also when it is empty), or the hop beside it.
+    datatype) of what the translation makes, where bodies name datatypes. `lens_engine` is what translates: Lua in
+    the proxy (also when it is empty), or the hop beside it.
     """
 
     service: str

@@ -220,6 +220,23 @@ def test_headers_of_one_connection_stay_on_it(tmp_path: Path) -> None:
     assert re.findall(rb"\r\n([a-z-]+): ", seen[0]) == [b"host", b"x-two", b"x-two", b"content-length"]
 
 
+def test_trailers_do_not_become_headers(tmp_path: Path) -> None:
+    """They come after the decision on what a message is (RFC 9110 section 6.5.1), so they end here."""
+    seen: list[bytes] = []
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        seen.append(await read_request(reader))
+        writer.write(CHUNKED + b'7\r\n{"a":1}\r\n0\r\nx-late: 1\r\n\r\n')
+
+    async def use(rig: Rig) -> None:
+        head = b"POST / HTTP/1.1\r\nhost: s\r\ntransfer-encoding: chunked\r\n\r\n"
+        _, head, body = await rig.ask(head + b'7\r\n{"a":1}\r\n0\r\nx-late: 1\r\n\r\n')
+        assert (b"x-late" in head, body) == (False, b'{"b":1}')
+
+    run(tmp_path, script, use)
+    assert b"x-late" not in seen[0]
+
+
 def test_a_slow_reader_slows_the_service(tmp_path: Path) -> None:
     """An answer that is not translated is never held as a whole."""
     sent = 0

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from interlock.adapters.schemas.alembic_moves import BASE, RevisionsUnreadable, plan_revisions
-from interlock.domain.migrations.migration import MigrationStep
+from interlock.adapters.schemas.migrations import unsafe
+from interlock.domain.migrations.migration import Dialect, MigrationStep
 from support.migrating import Sqlite, backward, forward
 
 HEAD = "from alembic import op\nimport sqlalchemy as sa\nrevision = {revision!r}\ndown_revision = {down!r}\n"
@@ -122,6 +123,18 @@ def test_what_runs_outside_of_a_transaction_is_known(revisions: Path) -> None:
     [step] = planned.migration.steps
     assert step.do[0] == "CREATE INDEX CONCURRENTLY i ON t (n)"
     assert not step.is_atomic
+
+
+@pytest.mark.parametrize(
+    ("dialect", "code"), [("sqlite", "migration.column-dropped"), ("postgres", "squawk.ban-drop-column")]
+)
+def test_what_is_unsafe_in_a_revision_is_told(revisions: Path, dialect: Dialect, code: str) -> None:
+    """Unlike in our own steps, nothing before it has answered for it."""
+    down = "def downgrade():\n    op.add_column('t', sa.Column('n', sa.Text))\n"
+    write(revisions, "cc33", "bb22", f"def upgrade():\n    op.drop_column('t', 'n')\n{down}")
+    planned = plan_revisions(revisions, "bb22", "cc33", dialect)
+    assert planned.migration is not None
+    assert (code, "cc33:1") in [(one.code, one.where) for one in unsafe(planned.migration)]
 
 
 def test_revisions_that_are_not_there_are_told(revisions: Path) -> None:

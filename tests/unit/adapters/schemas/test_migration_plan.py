@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from interlock.domain.lenses.ops import Cast, Drop, Nest, Program, Rename, Wrap
+from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Nest, Program, Rename, Wrap
 from interlock.domain.migrations.migration import Migration
-from interlock.domain.schemas.field import Field, Float, Int, List, String, Struct
+from interlock.domain.schemas.field import Bool, Date, Decimal, Field, Float, Int, Json, List, String, Struct, Type
 from support.migrating import Refusal, Sqlite, backward, forward
 from support.moving import CREATE, ID, NEWER, OLDER, migration, planned
 
@@ -123,6 +123,36 @@ def test_a_version_that_only_renames_moves_no_rows(database: Sqlite) -> None:
     assert database.run("SELECT id, seconds, note, grade FROM orders WHERE id = 1") == [(1, 60, "b", "x")]
 
 
+def test_migrations_follow_one_another(database: Sqlite) -> None:
+    """The views and rules that one leaves are where the next begins; taking the next back leaves them."""
+    upto(database, migration("sqlite"), "expire")
+    target = (*NEWER[:2], Field("grade", Int(64)), Field("comment", String(), nullable=True))
+    following = migration(
+        "sqlite",
+        (Drop("tag", "old"), Rename("remark", "comment"), Map("grade", (("A", 1), ("B", 2), ("X", 3)))),
+        older="2",
+        newer="3",
+        source=NEWER,
+        target=target,
+        has_older_view=True,
+    )
+    told = database.told()
+    done = [step for step in following.steps if step.name not in ("contract", "expire")]
+    for step in done:
+        forward(database, step)
+    database.run("INSERT INTO orders__v3 VALUES (7, 1, 1, 'c')")
+    assert database.run("SELECT * FROM orders__v2 WHERE id = 7") == [(7, 1, "A", "c", "old")]
+    database.run("DELETE FROM orders__v3 WHERE id = 7")
+    for step in reversed(done):
+        backward(database, step)
+    assert database.told() == told
+    upto(database, following, "expire")
+    assert database.run("SELECT * FROM orders__current ORDER BY id") == [(1, 1, 1, "x"), (2, 2, 2, None)]
+    database.run("INSERT INTO orders (id, minutes, grade) VALUES (8, 1, 9)")
+    with pytest.raises(Refusal):
+        database.run("INSERT INTO orders (id, minutes, grade) VALUES (9, 1, NULL)")
+
+
 def test_the_last_step_but_one_comes_back(database: Sqlite) -> None:
     """From the archive, as long as it is there."""
     moved = migration("sqlite")
@@ -176,6 +206,14 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlglot", None)
     [one] = planned("postgres").findings
     assert (one.code, one.remedy) == ("migration.no_writer", "Install it with: pip install 'interlock[data]'")
+
+
+@pytest.mark.parametrize("kind", [Int(16), Float(64), String(), Bool(), Decimal(5, 1), Date(), Json()])
+def test_a_field_that_is_added_as_null_has_its_type(database: Sqlite, kind: Type) -> None:
+    """With bounds where it has some."""
+    added = Field("more", kind, nullable=True, maximum=7 if kind.kind in ("int", "float", "decimal") else None)
+    upto(database, migration("sqlite", (Add("more"),), target=(*OLDER, added)), "verify")
+    assert database.run("SELECT more FROM orders__v2") == [(None,), (None,)]
 
 
 def test_integers_of_any_size_keep_their_digits(database: Sqlite) -> None:

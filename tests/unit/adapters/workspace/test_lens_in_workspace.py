@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from interlock.adapters.workspace.loader import WorkspaceFiles
+from interlock.domain.changes.cut import cut
 from interlock.domain.changes.workspace import Workspace
 from interlock.domain.lenses.expressions.nodes import FLOAT, Column, Constant
 from interlock.domain.lenses.expressions.typing import call
@@ -24,6 +25,17 @@ schema:
       - {{name: miles, logicalType: number, required: true}}
 {more}"""
 KM = "      - {name: km, logicalType: number}\n"
+SERVICE = """\
+kind: Service
+name: scorer
+owner: alex
+serving: 1
+body: oip
+callers: {request: trip@1}
+versions:
+  1: {endpoints: ["h:1"], request: trip@1}
+  2: {endpoints: ["h:2"], request: trip@2}
+"""
 LENS = """\
 kind: Lens
 contract: trip
@@ -107,3 +119,14 @@ def test_the_status_of_a_lens_is_one_of_two(tmp_path: Path) -> None:
     (tmp_path / "a-lens.yaml").write_text(text.replace("ops:", "status: ready\nops:"))
     workspace, findings = WorkspaceFiles(tmp_path).load()
     assert (workspace.lenses, of_lens(findings)) == ((), [("lens.status_unknown", "a-lens.yaml:5")])
+
+
+def test_the_declared_shape_of_bodies_chooses_engine_and_datatypes(tmp_path: Path) -> None:
+    """A service that speaks tensors is reached through the hop, with the datatypes of what it reads."""
+    (tmp_path / "scorer.yaml").write_text(SERVICE)
+    workspace, findings = load(tmp_path)
+    assert [f for f in findings if f.subject == "service:scorer"] == []
+    [deployment] = cut(workspace, {"scorer": "2"}).deployments
+    assert (deployment.lens_engine, deployment.body) == ("hop", "oip")
+    assert deployment.request_types == (("miles", "FP64"), ("km", "FP64"))
+    assert cut(workspace, {"scorer": "1"}).deployments[0].body == "object", "without a lens nothing is opened"

@@ -165,6 +165,8 @@ class Caller(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         exchange, name = self._queue[-1], name.lower()
+        if exchange.method:
+            return  # a trailer, which must not become a header
         if name not in _OURS:
             exchange.fields.append((name, value))
         elif name == b"content-length":
@@ -428,6 +430,8 @@ class Service(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
+        if self._answer.has_begun:
+            return  # a trailer, which must not become a header
         if name not in _OURS:
             self._answer.fields.append((name, value))
             if name == b"content-type":

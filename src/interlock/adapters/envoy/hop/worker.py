@@ -6,8 +6,10 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from interlock.adapters.envoy.addresses import split_endpoint
 from interlock.adapters.envoy.hop.config import Way
@@ -74,7 +76,10 @@ async def _work(
 async def _listen(
     loop: asyncio.AbstractEventLoop, worker: Worker, listener: socket.socket, one: Place
 ) -> asyncio.AbstractServer:
-    return await loop.create_unix_server(lambda: Caller(worker, one), sock=listener)
+    # since Python 3.13 asyncio would remove the address with the server, which is the parent's and others' too
+    keeps = sys.version_info >= (3, 13) and isinstance(loop, asyncio.BaseEventLoop)
+    more: dict[str, Any] = {"cleanup_socket": False} if keeps else {}
+    return await loop.create_unix_server(lambda: Caller(worker, one), sock=listener, **more)
 
 
 async def _sweep(loop: asyncio.AbstractEventLoop, places: list[Place]) -> None:

@@ -103,6 +103,15 @@ def test_columns_come_in_as_the_language_has_them() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "wanted"),
+    [(1.5, Exact("1.50")), (2.0, Exact("2.00")), (3, Exact("3.00")), (0.005, None), (1e9, None)],
+)
+def test_a_json_number_is_a_decimal_when_it_is_one_as_written(written: float, wanted: Exact | None) -> None:
+    """Of the field's digits, by the shortest text of the double; others are NULL."""
+    assert value("m", m=written) == wanted
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("a = x", "a comparison does not take INTEGER, DOUBLE"),
