@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from benchmarks.rig import table
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from interlock.adapters.clock import SystemClock
 from interlock.adapters.databases.open import DeclaredDatabases

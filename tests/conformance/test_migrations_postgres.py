@@ -29,10 +29,9 @@ from support.moving import CREATE, ID, NEWER, OLDER, migration
 NAMES = count()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
+@pytest.fixture
+def server() -> str:
+    return postgres_server()
 
 
 @pytest.fixture

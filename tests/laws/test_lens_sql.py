@@ -42,15 +42,9 @@ EXPRESSIONS, ROWS = 40, 30
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    if request.param == "sqlite":
-        made: Database = Sqlite()
-        yield made
-        made.close()
-        return
-    with postgres_server() as url:
-        made = Postgres(url, "lenses")
-        yield made
-        made.close()
+    made: Database = Sqlite() if request.param == "sqlite" else Postgres(postgres_server(), "lenses")
+    yield made
+    made.close()
 
 
 def fill(database: Database, fields: tuple[Field, ...], rows: list[dict[str, Any]]) -> None:

@@ -427,10 +427,9 @@ def names() -> Iterator[int]:
     return iter(range(10**6))
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
+@pytest.fixture
+def server() -> str:
+    return postgres_server()
 
 
 @pytest.fixture(params=["sqlite", "sqlite recursive", "postgres"])

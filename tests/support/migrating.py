@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any, Protocol
 
 from interlock.domain.migrations.migration import Batch, Dialect, MigrationStep
@@ -136,10 +138,12 @@ class Postgres:
         self.connection.close()
 
 
-@contextmanager
-def postgres_server() -> Iterator[str]:
-    with embedded_postgres() as url:
-        yield url
+@cache
+def postgres_server() -> str:
+    """URL of one server for all tests that ask, until the run ends: starting one takes longer than most of them."""
+    running = ExitStack()
+    atexit.register(running.close)
+    return running.enter_context(embedded_postgres())
 
 
 def forward(database: Database, step: MigrationStep, size: int = 3) -> None:

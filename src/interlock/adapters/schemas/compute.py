@@ -187,7 +187,7 @@ class Emitter:
         """The call over its arguments, which earlier stages have computed."""
         if expr.function not in _LENIENT and any(isinstance(a, Constant) and a.value is None for a in expr.args):
             return self._ibis.null(ibis_type(expr.type))  # some engines take NULL = 1 for false
-        emitted = [self._bounded(a) if expr.function in BOUNDED else self.emit(a) for a in expr.args]
+        emitted = [self._bounded(a) if _is_bounded(expr, n) else self.emit(a) for n, a in enumerate(expr.args)]
         match expr.function:
             case "case":
                 return reduce(
@@ -375,7 +375,7 @@ class Emitter:
 
     def _div(self, args: list[Value], *_: Any) -> Value:
         a, b = args
-        made = self.quotient(a, b.nullif(self.double(0.0)))
+        made = self.quotient(a, self.only(b.abs().between(self.double(SMALLEST), self.double(LARGEST)), b))
         return self.settled(made) if self.engine == "sqlite" else made
 
     def _idiv(self, args: list[Value], *_: Any) -> Value:
@@ -531,6 +531,11 @@ class Emitter:
     def _from_epoch_us(self, args: list[Value], *_: Any) -> Value:
         low, high = FIRST_DAY * 86_400_000_000, (LAST_DAY + 1) * 86_400_000_000 - 1
         return self.only(args[0].between(low, high), args[0]).as_timestamp("us")
+
+
+def _is_bounded(call: Call, number: int) -> bool:
+    """Whether that operand is brought to the magnitudes of arithmetic; a divisor is looked at by `div` itself."""
+    return call.function in BOUNDED and (call.function, number) != ("div", 1)
 
 
 def _is_small(one: Expr, limit: float) -> bool:

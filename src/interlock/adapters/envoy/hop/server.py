@@ -400,6 +400,7 @@ class Service(asyncio.Protocol):
             if not self._answer.is_complete:
                 self._fail("the service answers no HTTP/1.1")
                 return
+            self._answer.is_kept = False
         if self._answer.is_complete:
             self._finish(exchange)
         elif self._answer.out and not self._answer.is_translated:
