@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 2013
+# Tests and the demo start many processes: each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check lock clean bench docs
 .DEFAULT_GOAL := test

@@ -15,7 +15,7 @@ from interlock.cli.output import Exit, finish, output_option, show
 
 if TYPE_CHECKING:
     from interlock.domain.lenses.audit import Audit, Settled
-    from interlock.engine.lens_data import Asked, Audited, Progress, RunResult
+    from interlock.engine.lens_data import Aside, Asked, Audited, Progress, RunResult
 
 
 @click.command("run")
@@ -36,6 +36,18 @@ if TYPE_CHECKING:
     help="DuckDB where it can do all of the lens exactly, else record by record (auto).",
 )
 @click.option("--part-rows", default=131_072, type=click.IntRange(1), help="Rows of a part, of Parquet and Arrow.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep there what the lens drops of each row, by --key, so that the way back can restore it.",
+)
+@click.option(
+    "--restore",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Restore what --keep kept, where nothing was changed since.",
+)
+@click.option("--key", default="", metavar="FIELDS", help="Of --keep and --restore: id, or id,day.")
+@click.option("--retain", default="90d", metavar="TIME", help="How long --keep keeps it (90d).")
 @output_option
 @click.pass_obj
 def run(obj: dict[str, Any], /, lens: str, source: str, target: Path, output: str, **said: Any) -> None:
@@ -43,14 +55,14 @@ def run(obj: dict[str, Any], /, lens: str, source: str, target: Path, output: st
 
     LENS is CONTRACT@1..2, CONTRACT with --from and --to, a contract with one lens, or a file. OUT appears when it
     is whole. A run that was killed goes on behind its last finished part when it is started again, and gives the
-    same bytes.
+    same bytes. With --keep or --restore rows go one by one.
 
     Exit code 3: a row is rejected and --rejects was not given, or OUT is there already.
     """
     from interlock.engine.lens_data import run as run_lens
 
     asked = _asked(obj["workspace"], lens, said["from_version"], said["to_version"])
-    with _prepared(asked, source, target, said) as work:
+    with _aside(asked, said) as aside, _prepared(asked, source, target, said, aside) as work:
         for line in work.told:
             click.echo(line, err=True)
         with _progress(output, work.source.rows) as tell:
@@ -79,12 +91,51 @@ def _asked(root: Path, given: str, from_version: str, to_version: str, with_draf
 
 
 @contextmanager
-def _prepared(asked: Asked, source: str, target: Path, said: dict[str, Any]) -> Iterator[Any]:
+def _aside(asked: Asked, said: dict[str, Any]) -> Iterator[Aside | None]:
+    """Keeping or restoring complements; None for neither."""
+    keep, restore, key = said["keep"], said["restore"], tuple(filter(None, said["key"].split(",")))
+    if keep is None and restore is None:
+        yield None
+        return
+    if not key or (keep and restore):
+        raise click.UsageError("give either --keep or --restore, with the --key fields of a row")
+    from datetime import timedelta
+
+    from interlock.adapters.clock import SystemClock
+    from interlock.adapters.complements.sqlite import complements
+    from interlock.domain.lenses.generate import translator
+    from interlock.domain.lenses.reverse import reversed_ops
+    from interlock.engine.complements import Keeping, Restoring, belongs_to
+
+    now = SystemClock().now()
+    with complements(keep or restore, belongs_to(asked, is_back=keep is None), is_new=keep is not None) as store:
+        store.expire(now)
+        if keep is None:
+            yield Restoring(store, key, now)
+        else:
+            back = translator(reversed_ops(asked.program), asked.target.fields, asked.target.record.is_open)
+            yield Keeping(store, key, back, now + timedelta(seconds=_seconds(said["retain"])))
+
+
+def _seconds(text: str) -> float:
+    from interlock.adapters.workspace.reading import duration_s
+
+    try:
+        found = duration_s(text)
+    except (KeyError, ValueError):
+        found = 0.0
+    if not found > 0:
+        raise click.BadParameter(f"{text!r} is no time such as 90d or 12h", param_hint="--retain")
+    return found
+
+
+@contextmanager
+def _prepared(asked: Asked, source: str, target: Path, said: dict[str, Any], aside: Aside | None) -> Iterator[Any]:
     from interlock.adapters.schemas.lens_runs import prepared
 
-    with prepared(
-        asked, source, said["database"], target, said["rejects"], said["force"], said["engine"], said["part_rows"]
-    ) as work:
+    database, rejects, is_forced = said["database"], said["rejects"], said["force"]
+    engine, rows = said["engine"], said["part_rows"]
+    with prepared(asked, source, database, target, rejects, is_forced, engine, rows, aside=aside) as work:
         yield work
 
 

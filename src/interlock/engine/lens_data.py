@@ -7,7 +7,7 @@ at the end, all at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -123,6 +123,14 @@ class Progress:
             left_out[name] = left_out.get(name, 0) + n
         written, rejected = self.written + moved.count, self.rejected + len(moved.rejected)
         return Progress(piece.next, written, rejected, left_out)
+
+
+class Aside(Protocol):
+    """What is done with records besides translating them."""
+
+    def past(self, went: Sequence[Mapping[str, Any]], made: list[Any]) -> list[Any]:
+        """What becomes of those that were made of the ones that went, one for one."""
+        ...
 
 
 class Parts(Protocol):

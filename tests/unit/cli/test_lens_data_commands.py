@@ -303,3 +303,59 @@ def test_an_audit_tells_what_is_lost_and_what_a_rollback_costs(workspace: Path) 
     text = lens(workspace, *audit).output
     assert "0 of 4,000 rows come back whole" in text
     assert lossy["digest"] in text
+
+
+def newer_rows(workspace: Path, rows: int = 300) -> Path:
+    """Rows of the newer version, some of them with values that the older one cannot hold."""
+    told(workspace, "run", "flights@1..2", flights(workspace / "in.parquet", rows), workspace / "newer.jsonl")
+    lines = [json.loads(line) for line in (workspace / "newer.jsonl").read_text().splitlines()]
+    for number, one in enumerate(lines):
+        one["source"] = "kiosk" if number % 3 == 0 else one["source"]
+    path = workspace / "edited.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    return path
+
+
+def test_what_was_kept_comes_back(workspace: Path) -> None:
+    """The field that the older version lacks is restored by the key, also from Parquet; a change since wins."""
+    newer, kept, older = newer_rows(workspace), workspace / "kept.db", workspace / "older.parquet"
+    told(workspace, "run", "flights@2..1", newer, older, "--keep", kept, "--key", "id,day")
+    changed = parquet.read_table(older).to_pylist()
+    changed[3]["delay"] = 9.5
+    parquet.write_table(pa.Table.from_pylist(changed, parquet.read_schema(older)), older)
+    ways = {"with": ("--restore", str(kept), "--key", "id,day"), "without": ()}
+    for name, more in ways.items():
+        told(workspace, "run", "flights@1..2", older, workspace / f"{name}.jsonl", *more)
+    went, with_it, without = (
+        [json.loads(line) for line in (workspace / name).read_text().splitlines()]
+        for name in ("edited.jsonl", "with.jsonl", "without.jsonl")
+    )
+    assert {one["source"] for one in without} == {"desk"}
+    assert with_it[3] == {**went[3], "delay_s": 570.0}
+    assert [*with_it[:3], *with_it[4:]] == [*went[:3], *went[4:]]
+
+
+def test_complements_need_a_key_that_every_row_has(workspace: Path) -> None:
+    """Nothing is published, and a file of another lens or a time that is none is refused."""
+    newer, kept = newer_rows(workspace, 60), workspace / "kept.db"
+    back = ("run", "flights@2..1", newer, workspace / "older.jsonl")
+    assert "has no `delay_s`" in refused(workspace, *back, "--keep", kept, "--key", "delay_s").message
+    assert not (workspace / "older.jsonl").exists()
+    assert lens(workspace, *back, "--keep", kept).exit_code == 2
+    assert lens(workspace, *back, "--keep", kept, "--key", "id", "--retain", "soon").exit_code == 2
+    told(workspace, *back, "--keep", kept, "--key", "id", "--retain", "1ms")
+    again = ("run", "flights@1..2", workspace / "older.jsonl", workspace / "late.jsonl")
+    told(workspace, *again, "--restore", kept, "--key", "id")
+    late = [json.loads(line) for line in (workspace / "late.jsonl").read_text().splitlines()]
+    assert {one["source"] for one in late} == {"desk"}
+    foreign = (
+        "run",
+        "flights@1..2",
+        workspace / "in.parquet",
+        workspace / "x.jsonl",
+        "--keep",
+        kept,
+        "--key",
+        "id",
+    )
+    assert "another lens" in refused(workspace, *foreign).message

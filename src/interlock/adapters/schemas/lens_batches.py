@@ -28,7 +28,7 @@ from interlock.domain.schemas.contract import Contract, Object
 from interlock.domain.schemas.describe import described
 from interlock.domain.schemas.field import Field, Int, String, Timestamp, Type
 from interlock.domain.schemas.scalars import double
-from interlock.engine.lens_data import Asked, Piece, Place, RejectedRow, Rows, Translate, Translated
+from interlock.engine.lens_data import Aside, Asked, Piece, Place, RejectedRow, Rows, Translate, Translated
 from interlock.kernel.errors import Invalid
 
 EngineChoice = Literal["auto", "duckdb", "records"]
@@ -66,25 +66,28 @@ class Origin:
     schema: Any
 
 
-def translation(origin: Origin, asked: Asked, to: Form, choice: EngineChoice = "auto") -> Translation:
+def translation(
+    origin: Origin, asked: Asked, to: Form, choice: EngineChoice = "auto", aside: Aside | None = None
+) -> Translation:
     """How the rows are translated. DataMisfit when they are not the contract's; EngineRefuses when DuckDB was asked
-    for and cannot do it exactly.
+    for and cannot do it exactly. aside: what is done with each record besides, so that they go one by one.
     """
     if origin.form != "json" or to != "json":
         ibis_or_refuse()
     if origin.form == "json":
         whole = Ends(asked, asked.source.fields, asked.target.fields)
-        return Translation(_ByRecord(_lines(origin.path), whole, is_free=to == "json"), whole.after, "records")
+        by_line = _ByRecord(_lines(origin.path), whole, is_free=to == "json", aside=aside)
+        return Translation(by_line, whole.after, "records")
     ends = _ends(origin, asked)
     read = _Text(origin, ends.before) if origin.form == "csv" else _read_plainly
-    if choice != "records":
+    if aside is None and choice != "records":
         try:
             return Translation(_Columns(origin, ends, read), ends.after, "duckdb")
         except EngineRefuses as no:
             if choice == "duckdb":
                 raise
             return Translation(_ByRecord(_rows(read, ends.before), ends), ends.after, "records", no.message)
-    return Translation(_ByRecord(_rows(read, ends.before), ends), ends.after, "records")
+    return Translation(_ByRecord(_rows(read, ends.before), ends, aside=aside), ends.after, "records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,8 +422,10 @@ def _lines(path: Path) -> Callable[[Piece], _Given]:
 class _ByRecord:
     """Record by record."""
 
-    def __init__(self, given: Callable[[Piece], _Given], ends: Ends, is_free: bool = False) -> None:
-        self.given, self.before = given, ends.before
+    def __init__(
+        self, given: Callable[[Piece], _Given], ends: Ends, is_free: bool = False, aside: Aside | None = None
+    ) -> None:
+        self.given, self.before, self.aside = given, ends.before, aside
         self.run = translator(ends.asked.program, ends.before, ends.asked.source.record.is_open)
         self.fitting = _Fitting(ends.after, is_free)
 
@@ -435,6 +440,8 @@ class _ByRecord:
                 places.append(at)
             except Rejected as why:
                 rejected.append(self.told(given, at, why.field, why.reason))
+        if self.aside is not None:
+            made = self.aside.past([given.records[at] for at in places], made)
         rows, bad, left_out = self.fitting.fitted(made)
         rejected += (self.told(given, places[place], *why) for place, why in bad.items())
         rejected.sort(key=lambda one: one.row)

@@ -12,7 +12,7 @@ from interlock.adapters.schemas.parts import FileParts, TargetIsSource, Work
 from interlock.adapters.schemas.row_encoders import encoder
 from interlock.adapters.schemas.row_files import PART_BYTES, RowFile, form_of, row_file
 from interlock.adapters.schemas.row_tables import row_table
-from interlock.engine.lens_data import Asked, Rows, Translate
+from interlock.engine.lens_data import Aside, Asked, Rows, Translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +37,19 @@ def prepared(
     choice: EngineChoice = "auto",
     part_rows: int = 131_072,
     part_bytes: int = PART_BYTES,
+    aside: Aside | None = None,
 ) -> Iterator[Run]:
     """Everything that a run needs, checked before anything is written. part_rows, part_bytes: the size of a part,
-    of binary formats and of text.
+    of binary formats and of text. aside: what is done with each record besides.
     """
     to = form_of(target)
     with _opened(source, database, part_rows, part_bytes) as (rows, origin):
         for path in (target, rejects):
             if not database and path is not None and path.exists() and path.samefile(source):
                 raise TargetIsSource(f"{path} is what is read", remedy="Name another file to write.")
-        made = translation(origin, asked, to, choice)
-        form = f"{to} of {made.engine}, {part_rows} rows or {part_bytes} bytes a part"
+        made = translation(origin, asked, to, choice, aside)
+        besides = "" if aside is None else f", {type(aside).__name__.lower()}"
+        form = f"{to} of {made.engine}, {part_rows} rows or {part_bytes} bytes a part{besides}"
         work = Work(asked.digest, rows.identity, form)
         encode = encoder(to, made.fields, "\t" if target.suffix.lower() == ".tsv" else ",")
         with FileParts.opened(target, rejects, encode, work, is_forced) as parts:

@@ -97,7 +97,7 @@ def _written(one: Field) -> dict[str, Any]:
 
 
 def datatype_of(one: Type) -> str:
-    """The datatype of values of the type `one`, in tensors of its own or of someone else; empty when it has none."""
+    """The datatype of values of the type `one`, in its own tensors or those of others; empty when it has none."""
     if isinstance(one, Struct | List | Map | Json):
         return ""
     return _datatype(one.element if isinstance(one, Tensor) else one)
