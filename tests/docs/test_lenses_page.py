@@ -47,7 +47,7 @@ def test_every_command_does_what_the_page_says(shop: Path) -> None:
     assert WorkspaceFiles(shop).load()[1] == []
     listed = [line.removeprefix("$ ") for body in CONSOLE.findall(PAGE) for line in body.splitlines()]
     commands = [line for line in listed if not line.startswith("interlock lens relay")]  # test_streams_section runs it
-    assert len(commands) == 17
+    assert len(commands) == 19
     for line in commands:
         typed, _, told = line.partition("  # exit code ")
         done = CliRunner().invoke(interlock, shlex.split(typed)[1:])

@@ -61,7 +61,7 @@ def run(obj: dict[str, Any], /, lens: str, source: str, target: Path, output: st
     """
     from interlock.engine.lens_data import run as run_lens
 
-    asked = _asked(obj["workspace"], lens, said["from_version"], said["to_version"])
+    asked = asked_lens(obj["workspace"], lens, said["from_version"], said["to_version"])
     with _aside(asked, said) as aside, _prepared(asked, source, target, said, aside) as work:
         for line in work.told:
             click.echo(line, err=True)
@@ -70,7 +70,7 @@ def run(obj: dict[str, Any], /, lens: str, source: str, target: Path, output: st
     show(output, _document(result, asked, work.engine), lambda: _say(result, target, said["rejects"]))
 
 
-def _asked(root: Path, given: str, from_version: str, to_version: str, with_drafts: bool = False) -> Asked:
+def asked_lens(root: Path, given: str, from_version: str, to_version: str, with_drafts: bool = False) -> Asked:
     """What is named. with_drafts: a draft will do where there is no lens."""
     from interlock.domain.lenses.path import LensMissing
     from interlock.engine.lens_data import asked
@@ -216,8 +216,8 @@ def audit(obj: dict[str, Any], /, lens: str, data: str, output: str, **said: Any
     from interlock.engine.lens_data import audit as audit_lens
     from interlock.kernel.digest import plain
 
-    asked = _asked(obj["workspace"], lens, "", "", with_drafts=True)
-    version, share = _one_of(said["version"], asked), _share(said["share"])
+    asked = asked_lens(obj["workspace"], lens, "", "", with_drafts=True)
+    version, share = _one_of(said["version"], asked), share_of(said["share"])
     found = audit_lens(
         asked, version, share, lambda sent: counted(sent, data, said["database"], share, said["engine"])
     )
@@ -239,7 +239,8 @@ def _one_of(version: str, asked: Asked) -> str:
     return version or known[0]
 
 
-def _share(text: str) -> float:
+def share_of(text: str) -> float:
+    """`10%` or `0.1`; a usage error for anything else."""
     try:
         share = float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
     except ValueError:

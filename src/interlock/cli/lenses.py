@@ -8,6 +8,7 @@ from interlock.cli.lens_check import check
 from interlock.cli.lens_data import audit, run
 from interlock.cli.lens_eval import eval_
 from interlock.cli.lens_explain import explain, list_, show_
+from interlock.cli.lens_partitions import partitions
 from interlock.cli.lens_promote import promote, promotions
 from interlock.cli.lens_relay import relay
 from interlock.cli.lens_rules import export, import_
@@ -25,4 +26,5 @@ lens.add_command(promote)
 lens.add_command(promotions)
 lens.add_command(audit)
 lens.add_command(run)
+lens.add_command(partitions)
 lens.add_command(relay)

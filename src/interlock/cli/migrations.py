@@ -63,7 +63,8 @@ def table_lines(table: dict[str, Any], with_sql: bool) -> Iterator[str]:
         yield f"       undo: {step['undo_says']}"
         if with_sql:
             yield from (f"         {line}" for one in step["undo"] for line in _statement(one))
-    yield f"    no way back: {table['no_return']}"
+    if table["no_return"]:
+        yield f"    no way back: {table['no_return']}"
 
 
 def _statement(sql: str) -> list[str]:

@@ -95,7 +95,7 @@ def validate(obj: dict[str, Any], junit: Path | None, markdown: Path | None, mod
     if mode.upper() not in list(Mode):
         raise click.BadParameter(f"{mode!r} is none of {', '.join(Mode)}", param_hint="--mode")
     workspace, findings = WorkspaceFiles(obj["workspace"]).load()
-    found = cases(workspace, findings, Mode(mode.upper()), MigrationWriter())
+    found = cases(workspace, findings, Mode(mode.upper()), MigrationWriter(obj["workspace"]))
     for path, content in ((junit, as_junit), (markdown, as_markdown)):
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
