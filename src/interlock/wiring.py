@@ -66,7 +66,7 @@ class ControlPlane:
             block_s=settings.block_s,
             sources=Sources(),
             databases=databases_of(settings.workspace),
-            renderer=MigrationWriter(),
+            renderer=MigrationWriter(settings.workspace),
         )
         self._loop = Loop(self.context, report)
         self._stop = threading.Event()

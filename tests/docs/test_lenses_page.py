@@ -46,7 +46,8 @@ def test_every_command_does_what_the_page_says(shop: Path) -> None:
     """In the order of the page, with the exit codes that it tells (0 where it tells none)."""
     assert WorkspaceFiles(shop).load()[1] == []
     listed = [line.removeprefix("$ ") for body in CONSOLE.findall(PAGE) for line in body.splitlines()]
-    commands = [line for line in listed if not line.startswith("interlock lens relay")]  # test_streams_section runs it
+    # the relay is run by test_streams_section
+    commands = [line for line in listed if not line.startswith("interlock lens relay")]
     assert len(commands) == 19
     for line in commands:
         typed, _, told = line.partition("  # exit code ")

@@ -16,17 +16,21 @@ from interlock.adapters.workspace.loader import WorkspaceFiles
 from interlock.adapters.workspace.template import write_template
 from support.echo import Echo, free_port, serving
 from support.journey import Journey
+from support.revisions import write_revisions
 
 PAGE = (Path(__file__).parents[2] / "docs" / "migrations.md").read_text()
 FILE = re.compile(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+REVISIONS = re.compile(r"^```yaml\n(revisions:.*?)^```", re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"^```yaml\n(databases: .*?)^```", re.MULTILINE | re.DOTALL)
 ORDERS = [(f"o-{number:03}", "de" if number % 2 else "fr", number % 7) for number in range(200)]
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
-    """What `init` and the page write, with free addresses, services that answer, and a table of orders; running."""
+    """What `init` and the page write, with free addresses, services that answer, a table of orders, and two
+    revisions; running.
+    """
     tmp_path, monkeypatch = tmp_path_factory.mktemp("shop"), pytest.MonkeyPatch()
     write_template(tmp_path)
     for name, content in FILE.findall(PAGE):
@@ -34,6 +38,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     (databases,) = LINE.findall(PAGE)
     with (tmp_path / "interlock.yaml").open("a") as root:
         root.write(databases)
+    (revisions,) = REVISIONS.findall(PAGE)
+    with (tmp_path / "changes" / "first.yaml").open("a") as change:
+        change.write(revisions)
+    write_revisions(tmp_path)
     monkeypatch.setenv("SHOP_DATABASE", "sqlite:///shop.db")
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
         connection.execute("CREATE TABLE orders (order_id text PRIMARY KEY, country text NOT NULL, basket integer)")
@@ -62,7 +70,8 @@ def rows(shop: Journey, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-SCHEMA = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%interlock%' ORDER BY 1, 2"
+SCHEMA = """SELECT type, name, sql FROM sqlite_master
+    WHERE name NOT LIKE '%interlock%' AND name NOT LIKE '%alembic_version%' ORDER BY 1, 2"""
 
 
 def test_what_runs_by_order_is_refused_before_its_time(shop: Journey) -> None:
@@ -75,7 +84,7 @@ def test_what_runs_by_order_is_refused_before_its_time(shop: Journey) -> None:
     code, told = shop.run("migration", "status", "nothing")
     assert (code, "there is no plan" in told) == (3, True), told
     shown = shop.json("migration", "show", "first")
-    assert shown["tables"][0]["place"] == "shop.orders"
+    assert [one["place"] for one in shown["tables"]] == ["shop.alembic_version", "shop.orders"]
     assert not shown["is_approved"]
     assert [name for _, name, _ in rows(shop, SCHEMA)] == ["sqlite_autoindex_orders_1", "orders"]
 
@@ -94,10 +103,13 @@ def test_the_walk_does_what_the_page_says(shop: Journey) -> None:
             assert len(rows(shop, "SELECT articles, channel FROM orders__current")) == len(ORDERS)
         if typed == "interlock migration run first":
             assert rows(shop, "SELECT count(*) FROM orders__v2 WHERE channel = 'web'") == [(len(ORDERS),)]
+            assert rows(shop, "SELECT tag FROM remarks") == [("old",)]
+            assert rows(shop, "SELECT version_num FROM alembic_version") == [("bb22",)]
     assert "ALTER TABLE" in said["interlock plan first --sql"]
     assert "no way back" in said["interlock plan first --sql"]
     assert "run by" not in said["interlock migration status first"]
     assert rows(shop, SCHEMA) == before
+    assert rows(shop, "SELECT version_num FROM alembic_version") == []
     assert rows(shop, "SELECT * FROM orders ORDER BY order_id") == ORDERS
     kinds = [entry["kind"] for entry in shop.json("audit", "log")]
     assert {"migration.doing", "migration.done", "migration.undoing", "migration.undone"} <= set(kinds)

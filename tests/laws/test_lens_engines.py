@@ -96,6 +96,7 @@ def assert_shapes(held: Held, examples: int) -> None:
 
 @pytest.mark.parametrize(("engine", "examples"), [("duckdb", 60), ("polars", 40), ("spark", 25)])
 def test_shapes_agree_with_the_reference(engine: str, examples: int) -> None:
+    """Objects and lists, on the engines whose tables have them."""
     with engine_named(engine) as held:
         assert_shapes(held, examples)
 

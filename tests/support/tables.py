@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -134,19 +134,22 @@ class Table:
 
 @dataclass
 class Bureau:
-    """A control plane in memory: it knows one plan, allows what it is told to, and writes down what it hears."""
+    """A control plane in memory: it knows one plan that counts and earlier `plans`, allows what it is told to, and
+    writes down what it hears.
+    """
 
     known: Plan
     allowed: Allowed = field(default_factory=lambda: Allowed("verify"))
     heard: list[Told] = field(default_factory=list)
     refuses: str = ""
     away: int = 0
+    plans: Mapping[str, Plan] = field(default_factory=dict)
 
     def standing(self, change: str) -> tuple[str, Allowed]:
         return self.known.digest, self.allowed
 
     def plan(self, digest: str) -> Plan:
-        return self.known
+        return self.plans.get(digest, self.known)
 
     def tell(self, change: str, told: Told) -> None:
         if self.away:
@@ -154,7 +157,7 @@ class Bureau:
             raise Unavailable("the control plane does not answer")
         if told.what == "stands":
             return
-        kinds = {place(one): one.steps for one in self.known.migrations}
+        kinds = {place(one): one.steps for one in self.plan(told.plan).migrations}
         kind = kinds[told.place][told.step].kind
         is_told = told.what == "doing" and not self.allowed.may_do(kind, told.is_ordered)
         if self.refuses or is_told or (told.what == "undoing" and not self.allowed.may_undo(kind)):

@@ -173,7 +173,7 @@ def migration_contract(obj: dict[str, Any], change: str, step: str, yes: bool, o
     """Remove what only the old release needed, once CHANGE is promoted; the plan tells where the way back ends."""
     if not yes:
         for table in _view(Api(**obj), change)["tables"]:
-            click.echo(f"{table['place']}: {table['says']}\n  {table['no_return']}", err=True)
+            click.echo(f"{table['place']}: {table['says']}\n  {table['no_return']}".rstrip(), err=True)
         click.confirm(f"Go on to {step}?", abort=True, err=True)
     with _runner(obj, output) as runner:
         reached = runner.run(change, step, is_ordered=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, assert_never
 
 from interlock.domain.migrations.advance import (
+    ORDER,
     Begin,
     Copy,
     End,
@@ -41,7 +42,7 @@ from interlock.engine.tables import (
     TableTransaction,
 )
 from interlock.kernel.digest import digest, short
-from interlock.kernel.errors import InterlockError, Refused, Unavailable
+from interlock.kernel.errors import InterlockError, Missing, Refused, Unavailable
 from interlock.kernel.ident import did_you_mean
 
 Kind = Literal["begin", "execute", "copy", "end", "rest", "trouble"]
@@ -119,7 +120,7 @@ class Runner:
         plan, kind = self.plan(named), allowance.forward
         found: list[Reached] = []
         for migration in plan.migrations:
-            goal = _after(migration, upto) if upto else reach(migration, kind) if kind else 0
+            goal = _after(plan, migration, upto) if upto else reach(migration, kind) if kind else 0
             found.append(_Way(self, plan, migration, goal, is_forward=True, is_ordered=is_ordered).go())
             if not found[-1].is_there:
                 break
@@ -149,7 +150,7 @@ class Runner:
         found: list[Reached] = []
         for migration in reversed(plan.migrations):
             acting, moving = self._begun(plan, migration)
-            goal, least = _after(moving, to), floor(moving, allowance)
+            goal, least = _after(acting, moving, to), floor(moving, allowance)
             if goal < least:
                 raise MigrationNotNow(
                     f"{moving.table} must keep everything up to {allowance.back}: {allowance.because}",
@@ -177,13 +178,30 @@ class Runner:
             kept = database.kept().get(migration.table)
         finally:
             database.close()
-        if kept is None or kept.migration == digest(migration) or kept.is_settled:
+        if kept is None or kept.migration == digest(migration):
             return plan, migration
+        if kept.is_settled:
+            return self.left(kept, plan, migration) or (plan, migration)
         earlier = self.plan(kept.plan)
         moved = {place(one): one for one in earlier.migrations}
         if earlier.change != plan.change or place(migration) not in moved:
             raise _unfinished(migration, kept, f" of {earlier.change}")
         return earlier, moved[place(migration)]
+
+    def left(self, kept: Kept, plan: Plan, migration: Migration) -> tuple[Plan, Migration] | None:
+        """The earlier plan of the same change that was done as a whole and can be taken back, if there is one: the
+        change was edited afterwards, and what it did must not be forgotten.
+        """
+        if not kept.position.step:
+            return None
+        try:
+            earlier = self.plan(kept.plan)
+        except (Missing, PlanForged):  # of another control plane, or of a release that wrote plans otherwise
+            return None
+        moved = {place(one): one for one in earlier.migrations}.get(place(migration))
+        if moved is None or earlier.change != plan.change or not all(step.is_reversible for step in moved.steps):
+            return None
+        return earlier, moved
 
 
 @dataclass
@@ -249,9 +267,11 @@ class _Way:
 
     def _take(self, kept: Kept | None) -> None:
         """What the database knows counts, unless that is of a migration that has ended."""
-        if kept is None or (kept.migration != self.kept.migration and kept.is_settled):
+        if kept is None:
             return
         if kept.migration != self.kept.migration:
+            if kept.is_settled and self.runner.left(kept, self.plan, self.migration) is None:
+                return
             raise _unfinished(self.migration, kept)
         self.kept = replace(kept, plan=self.plan.digest)
         self.rate = kept.position.copied.rate
@@ -385,21 +405,39 @@ def _counted(rows: int) -> str:
     return f"more than {SHOWN:,} rows" if rows > SHOWN else f"{rows:,} row{'s' if rows > 1 else ''}"
 
 
-def _after(migration: Migration, name: str | None) -> int:
-    """How many steps are done when the one called `name` is the last, or the last one of the kind `name`."""
+def _after(plan: Plan, migration: Migration, name: str | None) -> int:
+    """How many steps are done when the one called `name` is the last, or the last one of the kind `name`. A step
+    that only another migration of the plan has stands for the kinds that are complete there once it is done.
+    """
     if name is None:
         return 0
-    named = [number for number, one in enumerate(migration.steps, start=1) if one.name == name]
-    found = named or [number for number, one in enumerate(migration.steps, start=1) if one.kind == name]
-    if not found:
-        names = dict.fromkeys(word for one in migration.steps for word in (one.name, one.kind))
-        raise MigrationMissing(f"{migration.table} has no step {name!r}", remedy=did_you_mean(name, names))
-    return found[-1]
+    if found := _named(migration, name):
+        return found
+    if name in ORDER:
+        return sum(ORDER.index(one.kind) <= ORDER.index(name) for one in migration.steps)
+    for other in plan.migrations:
+        if done := _named(other, name):
+            complete = {one.kind for one in other.steps[:done]} - {one.kind for one in other.steps[done:]}
+            last = max((ORDER.index(kind) for kind in complete), default=-1)
+            return sum(ORDER.index(one.kind) <= last for one in migration.steps)
+    names = dict.fromkeys(word for one in migration.steps for word in (one.name, one.kind))
+    raise MigrationMissing(f"{migration.table} has no step {name!r}", remedy=did_you_mean(name, names))
+
+
+def _named(migration: Migration, name: str) -> int:
+    """How many steps are done when the one of that name is the last; 0 when there is none."""
+    return next((number for number, one in enumerate(migration.steps, start=1) if one.name == name), 0)
 
 
 def _unfinished(migration: Migration, kept: Kept, whose: str = "") -> MigrationUnfinished:
+    which = f"another migration{whose} (plan {short(kept.plan)}, {kept.position.step} of {kept.steps} steps done)"
+    if kept.is_settled:
+        return MigrationUnfinished(
+            f"{migration.table} is at the end of {which}",
+            remedy="Take that back first, with `interlock migration undo` of the change.",
+        )
     return MigrationUnfinished(
-        f"{migration.table} is in the middle of another migration{whose} "
-        f"(plan {short(kept.plan)}, {kept.position.step} of {kept.steps} steps done)",
-        remedy="Complete that one (`interlock migration contract --step expire` of its change), or undo it.",
+        f"{migration.table} is in the middle of {which}",
+        remedy="Complete that one (`interlock migration contract` of its change, `--step expire` where it has that "
+        "step), or undo it.",
     )

@@ -16,7 +16,8 @@ from interlock.domain.checks.record import as_record, result_from
 from interlock.domain.releases.release import Release
 from interlock.domain.rollout.compile import compile_plan
 from interlock.domain.rollout.plan import Plan, changed_parts
-from interlock.domain.rollout.tables import TableState, table_moves
+from interlock.domain.rollout.revisions import RevisionMove, revision_moves
+from interlock.domain.rollout.tables import TableMove, TableState, table_moves
 from interlock.engine import contents, losses, records
 from interlock.engine.context import Context
 from interlock.engine.ports import Transaction
@@ -78,7 +79,7 @@ def _render_ahead(context: Context, workspace: Workspace, change: Change) -> Non
     with context.store.transaction(read_only=True) as tx:
         current, states = records.read_current(tx), records.read_tables(tx)
     if current is not None:
-        for move in table_moves(workspace, change, current, states)[0]:
+        for move in _moves(workspace, change, current, states)[0]:
             context.renderer.render(move)
 
 
@@ -89,12 +90,22 @@ def compiled(
     current: Release,
     states: Mapping[str, TableState] | None = None,
 ) -> tuple[Plan, list[Finding]]:
-    """The plan with the migrations of every table that moves, and what is wrong with either. states: of tables."""
-    moves, findings = table_moves(workspace, change, current, states)
+    """The plan with its migrations, those of revisions before those of tables, and what is wrong with any of it.
+    states: of tables.
+    """
+    moves, findings = _moves(workspace, change, current, states)
     rendered = [renderer.render(move) for move in moves]
     migrations = tuple(migration for migration, _ in rendered if migration)
     plan, found = compile_plan(workspace, change, current, migrations)
     return plan, [*found, *findings, *(one for _, told in rendered for one in told)]
+
+
+def _moves(
+    workspace: Workspace, change: Change, current: Release, states: Mapping[str, TableState] | None
+) -> tuple[tuple[RevisionMove | TableMove, ...], tuple[Finding, ...]]:
+    """What is to be migrated, in the order in which it runs, and what keeps tables from moving."""
+    tables, findings = table_moves(workspace, change, current, states)
+    return (*revision_moves(workspace, change), *tables), findings
 
 
 def _planned(

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from interlock.domain.migrations.migration import Batch, Migration
 from interlock.domain.migrations.position import Kept, Key
+from interlock.domain.rollout.revisions import RevisionMove
 from interlock.domain.rollout.tables import TableMove
 from interlock.kernel.errors import Invalid, Missing, Refused, Stale, Unavailable
 from interlock.kernel.finding import Finding, Severity
@@ -128,9 +129,9 @@ class NoDatabases:
 
 
 class MigrationRenderer(Protocol):
-    """Writes the SQL of a table's move. It asks no database, so that the same declarations give the same plan."""
+    """Writes the SQL of a move. It asks no database, so that the same declarations give the same plan."""
 
-    def render(self, move: TableMove) -> tuple[Migration | None, tuple[Finding, ...]]:
+    def render(self, move: TableMove | RevisionMove) -> tuple[Migration | None, tuple[Finding, ...]]:
         """Every step, and what is unsafe about it; without a migration, the findings say why there is none."""
         ...
 
@@ -138,7 +139,8 @@ class MigrationRenderer(Protocol):
 class NoRenderer:
     """An engine that migrates no table."""
 
-    def render(self, move: TableMove) -> tuple[Migration | None, tuple[Finding, ...]]:
-        says = f"nothing here writes the migration of {move.table}."
-        subject, where = f"table:{move.table}", move.table.where
+    def render(self, move: TableMove | RevisionMove) -> tuple[Migration | None, tuple[Finding, ...]]:
+        subject = str(move.revisions) if isinstance(move, RevisionMove) else f"table:{move.table}"
+        where = move.revisions.where if isinstance(move, RevisionMove) else move.table.where
+        says = f"nothing here writes the migration of {subject}."
         return None, (Finding("migration.unwritten", Severity.ERROR, subject, says, "", where),)

@@ -17,6 +17,7 @@ from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Rename, Unit
 from interlock.domain.migrations.migration import Migration
 from interlock.domain.rollout.compile import compile_plan
+from interlock.domain.rollout.revisions import RevisionMove
 from interlock.domain.rollout.tables import TableMove
 from interlock.domain.schemas.contract import record
 from interlock.domain.schemas.field import INTEGER, NUMBER, Field
@@ -46,7 +47,7 @@ class Edited:
     def __init__(self) -> None:
         self.writer, self.is_on = MigrationWriter(), False
 
-    def render(self, move: TableMove) -> tuple[Migration | None, tuple[Finding, ...]]:
+    def render(self, move: TableMove | RevisionMove) -> tuple[Migration | None, tuple[Finding, ...]]:
         migration, findings = self.writer.render(move)
         if not self.is_on or migration is None:
             return migration, findings

@@ -6,6 +6,9 @@ Alembic's own note of where the database stands is kept: each step sets it, so t
 
 from __future__ import annotations
 
+import sys
+import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 BASE: Final = "base"
 """Before the first revision."""
 
+_ALONE = threading.Lock()
+"""Alembic's `op` is one for the whole process, so revisions are rendered one after another."""
 _TABLE = "alembic_version"
 _NAMES: dict[Dialect, str] = {"postgres": "postgresql", "sqlite": "sqlite"}
 
@@ -40,6 +45,11 @@ def plan_revisions(path: Path, start: str, end: str, dialect: Dialect, contract:
     path: a revision's file, or the folder of several. A revision that cannot be undone says so in its step; one
     that needs a connection is refused with the reason. RevisionsUnreadable.
     """
+    with _ALONE:
+        return _planned(path, start, end, dialect, contract)
+
+
+def _planned(path: Path, start: str, end: str, dialect: Dialect, contract: str) -> Planned:
     subject = f"revisions:{start}..{end}"
     scripts = _chain(path, start, end)
     steps: list[MigrationStep] = []
@@ -116,12 +126,13 @@ def _chain(path: Path, start: str, end: str) -> list[Script]:
     if not path.exists():
         raise RevisionsUnreadable(f"there is no {path}", remedy="Name a revision's file, or the folder of several.")
     try:
-        known = ScriptDirectory(str(folder), version_locations=[str(folder)])
-        found = list(known.iterate_revisions(end, start))[::-1]
+        with _compiled_anew():
+            known = ScriptDirectory(str(folder), version_locations=[str(folder)])
+            found = list(known.iterate_revisions(end, start))[::-1]
     except (CommandError, RevisionError) as fault:
         remedy = "Name revisions by their identifiers, the earlier one first."
         raise RevisionsUnreadable(f"{folder}: {fault}", remedy=remedy) from fault
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:
         says = f"a revision in {folder} cannot be loaded: {type(fault).__name__}: {fault}"
         raise RevisionsUnreadable(says, remedy="Make it importable.") from fault
     if not found:
@@ -135,6 +146,20 @@ def _chain(path: Path, start: str, end: str) -> list[Script]:
         says = f"the revisions from {start} to {end} branch, and their order is not the only one"
         raise RevisionsUnreadable(says, remedy="Name a stretch in which each revision follows one other.")
     return found
+
+
+@contextmanager
+def _compiled_anew() -> Iterator[None]:
+    """Python trusts compiled files by second and size of their source, and would miss a byte that was changed at
+    once. So none is read, and none is left beside the revisions.
+    """
+    before = sys.pycache_prefix
+    with tempfile.TemporaryDirectory() as folder:
+        sys.pycache_prefix = folder
+        try:
+            yield
+        finally:
+            sys.pycache_prefix = before
 
 
 # ---- what they do
@@ -178,7 +203,7 @@ def _run(function: Callable[[], None] | None, dialect: Dialect) -> tuple[tuple[s
             function()
     except _NeedsConnection:
         return (), False, "it needs a live connection, to read or to run something of its own"
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:
         first = next(iter(str(fault).splitlines()), "")
         return (), False, f"{type(fault).__name__}: {first}".rstrip(": ")
     return tuple(said), bool(outside), ""

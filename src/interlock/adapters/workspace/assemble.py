@@ -38,6 +38,7 @@ from interlock.domain.catalog.service import ModelSpec, ServiceSpec
 from interlock.domain.changes.checked import DeclaredCheck
 from interlock.domain.changes.coherence import check_changes, check_lenses, check_uses
 from interlock.domain.changes.request import Change, GateSpec
+from interlock.domain.changes.revisions import check_revisions
 from interlock.domain.changes.workspace import Policy, Workspace
 from interlock.domain.checks.metric import Metric
 from interlock.domain.lenses.lens import Lens
@@ -321,4 +322,6 @@ def _table_findings(workspace: Workspace, assembly: _Assembly) -> Iterator[Findi
         if AssetId(Kind.CONTRACT, name) not in assembly.unread:
             fields[name].append(frozenset(one.name for one in contract.fields))
     tables = [(str(one.asset), one.contract, one.table) for one in workspace.keepings if one.table]
-    yield from check_tables(tables, workspace.databases, fields) if assembly.roots else ()
+    if assembly.roots:
+        yield from check_tables(tables, workspace.databases, fields)
+        yield from check_revisions(workspace)

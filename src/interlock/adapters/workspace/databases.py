@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from interlock.adapters.workspace.reading import Reading
 from interlock.domain.catalog.asset import AssetId, Kind
 from interlock.domain.catalog.database import Database, Table
+from interlock.domain.changes.request import Revisions
 from interlock.kernel.ident import NAME_PATTERN
 
 Schema = dict[str, Any]
@@ -83,6 +85,46 @@ TABLE: Final[Schema] = {
 }
 
 
+REVISIONS: Final[Schema] = {
+    "type": "array",
+    "description": "Revisions of Alembic that databases get with this change, each from one revision to another.",
+    "items": {
+        "type": "object",
+        "description": "The revisions of one database, in the order in which they follow one another.",
+        "properties": {
+            "database": {
+                "type": "string",
+                "pattern": NAME_PATTERN,
+                "description": "A database of interlock.yaml.",
+                "examples": ["flights"],
+            },
+            "path": {
+                "type": "string",
+                "minLength": 1,
+                "description": "The folder of the Alembic environment or its versions, relative to the workspace.",
+                "examples": ["migrations"],
+            },
+            "from": {
+                "type": "string",
+                "minLength": 1,
+                "description": "The revision at which the database is; base before the first one.",
+                "examples": ["base", "1f2e3d4c5b6a"],
+            },
+            "to": {
+                "type": "string",
+                "minLength": 1,
+                "description": "The revision at which it is to be.",
+                "examples": ["9a8b7c6d5e4f"],
+            },
+        },
+        "required": ["database", "path", "from", "to"],
+        "additionalProperties": False,
+    },
+    "minItems": 1,
+    "examples": [[{"database": "flights", "path": "migrations", "from": "base", "to": "9a8b7c6d5e4f"}]],
+}
+
+
 def databases_from(root: Mapping[str, Any], reading: Reading) -> dict[str, Database]:
     """Those of the root document, by name. No finding repeats an address, for it may hold a password."""
     found = {}
@@ -119,3 +161,14 @@ def table_from(me: AssetId, body: Mapping[str, Any], reading: Reading) -> Table 
         says = f"{me} has a table, but keeps the records of no contract."
         reading.reject(("table",), says, "Add keeps: {contract: NAME}.", "field.missing")
     return Table(one["database"], one["name"], tuple(one["key"]), reading.locate(("table",)))
+
+
+def revisions_from(body: Mapping[str, Any], reading: Reading) -> Iterator[Revisions]:
+    """What `revisions` of a change says; a finding for a path that leaves the workspace."""
+    for number, one in enumerate(body.get("revisions", ())):
+        path = PurePosixPath(one["path"])
+        if path.is_absolute() or ".." in path.parts:
+            says = f"{one['path']} is not within the workspace."
+            reading.reject(("revisions", number, "path"), says, "Write a path relative to interlock.yaml.")
+        where = reading.locate(("revisions", number))
+        yield Revisions(one["database"], one["path"], one["from"], one["to"], where)

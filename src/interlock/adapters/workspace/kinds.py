@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from interlock.adapters.workspace.behaviours import EXPECTS, PROMISES, mention
-from interlock.adapters.workspace.databases import DATABASES, TABLE
+from interlock.adapters.workspace.databases import DATABASES, REVISIONS, TABLE
 from interlock.domain.catalog.asset import Kind
 from interlock.domain.changes.request import Role
 from interlock.domain.checks.declared import CHECK_SCHEMA
@@ -611,6 +611,7 @@ CHANGE: Final = _kind(
                 "closes": _text("Not at or after this instant, RFC 3339.", "2026-05-01T16:00:00Z"),
             },
         ),
+        "revisions": REVISIONS,
         "rollback": _text("When and how to go back, for people.", "On any customer complaint about scores"),
     },
     "why",

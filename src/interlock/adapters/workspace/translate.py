@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from interlock.adapters.workspace.behaviours import behaviour_from
+from interlock.adapters.workspace.databases import revisions_from
 from interlock.adapters.workspace.gate_specs import gates_from
 from interlock.adapters.workspace.reading import Body, Path, Reading, basis_points, duration_s
 from interlock.domain.catalog.asset import Asset, AssetId, Kind, Link
@@ -138,6 +139,7 @@ def change_from(body: Body, name: str, reading: Reading) -> Change:
         window=_window(body.get("window", {}), reading),
         rollback=body.get("rollback", ""),
         where=reading.locate(()),
+        revisions=tuple(revisions_from(body, reading)),
     )
 
 

@@ -47,12 +47,12 @@ class Approval:
 def requirements(workspace: Workspace, change: Change, affected: Iterable[str]) -> tuple[Requirement, ...]:
     """The approvals that `change` needs. `affected`: every service it moves or reaches.
 
-    Change Sponsor always; Data Steward when a contract moves; Model Validator when a model moves; Service
-    Owner for each affected service.
+    Change Sponsor always; Data Steward when a contract or a database moves; Model Validator when a model moves;
+    Service Owner for each affected service.
     """
     kinds = {move.kind for move in change.moves}
     needed = [Requirement(Role.SPONSOR, change.name, (change.sponsor,) if change.sponsor else ())]
-    if "contract" in kinds:
+    if "contract" in kinds or change.revisions:
         needed.append(Requirement(Role.STEWARD, change.name, _holders(workspace, Role.STEWARD)))
     if "model" in kinds:
         needed.append(Requirement(Role.VALIDATOR, change.name, _holders(workspace, Role.VALIDATOR)))

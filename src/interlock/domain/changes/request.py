@@ -33,6 +33,22 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Revisions:
+    """Revisions of Alembic that a database gets with the change: those after `start` up to `end`. path: where they
+    are, relative to the workspace.
+    """
+
+    database: str
+    path: str
+    start: str
+    end: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"revisions:{self.database}"
+
+
+@dataclass(frozen=True, slots=True)
 class GateSpec:
     """A criterion, candidate against baseline in the same blocks of time.
 
@@ -163,3 +179,4 @@ class Change:
     window: Window = Window()
     rollback: str = ""
     where: str = ""
+    revisions: tuple[Revisions, ...] = ()

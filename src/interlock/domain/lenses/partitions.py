@@ -24,9 +24,11 @@ class Partitions:
 
 def sorted_out(names: Iterable[str], translated: Collection[str], weight_bp: int, seed: int) -> Partitions:
     """`weight_bp` of the partitions, by the bucket of their names (as keys of requests, `traffic.bucket`)."""
-    due, done, waiting, beyond = [], [], [], []
-    for name in sorted(set(names)):
-        is_in = is_candidate(name, seed, weight_bp)
-        there = name in translated
-        (done if there else due).append(name) if is_in else (beyond if there else waiting).append(name)
-    return Partitions(tuple(due), tuple(done), tuple(waiting), tuple(beyond))
+    known = sorted(set(names))
+    share = {name for name in known if is_candidate(name, seed, weight_bp)}
+    return Partitions(
+        due=tuple(name for name in known if name in share and name not in translated),
+        done=tuple(name for name in known if name in share and name in translated),
+        waiting=tuple(name for name in known if name not in share and name not in translated),
+        beyond=tuple(name for name in known if name not in share and name in translated),
+    )

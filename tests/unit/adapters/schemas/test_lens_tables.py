@@ -60,6 +60,7 @@ def test_null_is_absent_only_where_a_field_may_be_absent_and_not_null() -> None:
 
 
 def test_floats_that_are_not_finite_are_null_in_lists_too() -> None:
+    """NaN and infinities, wherever they stand."""
     source = (Field("x", NUMBER, nullable=True), Field("l", List(Field("element", NUMBER, nullable=True))))
     schema = pa.schema([("x", pa.float64()), ("l", pa.list_(pa.float64()))])
     accepted, _ = translated([{"x": math.nan, "l": [math.inf, 1.5]}], (), source, source, schema)
@@ -67,6 +68,7 @@ def test_floats_that_are_not_finite_are_null_in_lists_too() -> None:
 
 
 def test_a_value_that_the_target_has_no_room_for_is_rejected_with_its_row() -> None:
+    """An integer of eight bits has room for 127, and none for 128."""
     source, target = (Field("a", INT64),), (Field("a", Int(8)),)
     accepted, rejected = translated([{"a": 127}, {"a": 128}], (), source, target, pa.schema([("a", pa.int64())]))
     assert accepted == [{"a": 127}]
@@ -74,6 +76,7 @@ def test_a_value_that_the_target_has_no_room_for_is_rejected_with_its_row() -> N
 
 
 def test_the_first_op_that_rejects_is_named() -> None:
+    """A row that two ops reject is rejected by the first."""
     program = (Cast("a", "string", "integer"), Map("b", (("x", "y"),)))
     source = (Field("a", STRING), Field("b", STRING))
     target = (Field("a", INTEGER), Field("b", STRING))
@@ -83,6 +86,7 @@ def test_the_first_op_that_rejects_is_named() -> None:
 
 
 def test_rejected_rows_keep_columns_that_are_named_like_ours() -> None:
+    """The two columns more take names that are free."""
     source, target = (Field("reason", STRING),), (Field("reason", INTEGER),)
     table = ibis.memtable(pa.table({"reason": ["x"]}))
     made = lens_table(table, (Cast("reason", "string", "integer"),), source, target, "duckdb")
@@ -118,6 +122,7 @@ def _query(program: Program) -> str:
 def test_what_columns_cannot_hold_is_refused_before_anything_runs(
     program: Program, source: tuple[Field, ...], target: tuple[Field, ...], says: str
 ) -> None:
+    """By the types alone, without looking at a row."""
     table = ibis.table({"a": "int64"}, name="t")
     with pytest.raises(EngineRefuses, match=says):
         lens_table(table, program, source, target, "duckdb")
@@ -149,6 +154,7 @@ def test_wrapped_and_unwrapped_is_what_it_was() -> None:
 
 
 def test_the_zone_of_a_column_and_of_a_session_changes_no_instant() -> None:
+    """The same instant is the same, in Berlin and in Kathmandu."""
     one = Field("z", Timestamp("us", True))
     noon = datetime(2024, 3, 31, 12, tzinfo=UTC)
     table = pa.table({"z": pa.array([noon], pa.timestamp("us", "Europe/Berlin"))})
@@ -175,6 +181,7 @@ def test_sqlite_rows_with_a_value_of_another_type_are_rejected(tmp_path: Path) -
 
 
 def test_polars_reads_a_file_that_is_asked_of_it(tmp_path: Path) -> None:
+    """Its address is `polars://`, and its engine is known by name."""
     from pyarrow import parquet
 
     parquet.write_table(pa.table({"a": [1, 2]}), tmp_path / "t.parquet")
@@ -184,5 +191,6 @@ def test_polars_reads_a_file_that_is_asked_of_it(tmp_path: Path) -> None:
 
 
 def test_a_spark_server_that_is_not_there_is_told() -> None:
+    """As a database that cannot be opened."""
     with pytest.raises(DataUnreadable, match="cannot be opened"), opened("t", "spark://"):
         pass
