@@ -93,7 +93,7 @@ def change_revert(obj: dict[str, Any], change_name: str, part: str, name: str, d
     "--write",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write the documents there, one file each; files that are there stay.",
+    help="Write the documents there, outside of the workspace; files that are there stay.",
 )
 @output_option
 @click.pass_obj
