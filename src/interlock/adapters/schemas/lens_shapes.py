@@ -60,6 +60,9 @@ def read(one: Field, value: Term, held: Any, outer: Scope) -> Known:
     """
     if outer.engine in FLAT and isinstance(one.type, Struct | List) and not _has_floats(held):
         return Plain(value, _there(one, term(lambda v: v.notnull(), value)), one.type, held)
+    if outer.engine == "spark" and isinstance(one.type, Timestamp):
+        says = f"is {described(one.type)}, and Spark reads those in the time zone of its session"
+        raise Unable(one.name, says, "Run the lens on another engine, or keep the field as text.")
     if not _holds(held, one.type):
         says = f"the column is {held}, and the field {described(one.type)}"
         raise Unable(one.name, says, "Cast the column, or correct the contract.")

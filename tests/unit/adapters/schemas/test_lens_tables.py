@@ -194,3 +194,13 @@ def test_a_spark_server_that_is_not_there_is_told() -> None:
     """As a database that cannot be opened."""
     with pytest.raises(DataUnreadable, match="cannot be opened"), opened("t", "spark://"):
         pass
+
+
+def test_instants_are_refused_on_spark_before_anything_runs() -> None:
+    """Its session's time zone decides what they are; the same lens runs elsewhere."""
+    source = (Field("at", Timestamp("us", True)), Field("id", INT64))
+    [refused] = lens_lacks((Rename("id", "key"),), source, "spark")
+    assert refused.code == "lens.engine_lacks"
+    assert "`at`" in refused.says
+    assert "time zone" in refused.says
+    assert lens_lacks((Rename("id", "key"),), source, "duckdb") == ()
