@@ -177,33 +177,15 @@ def _type(written: str) -> ExprType:
 
 def _sql(expr: Expr, known: Mapping[str, Column], engine: Any) -> str:
     """The query that computes it over a table `t`, or what the engine cannot."""
-    from interlock.adapters.schemas.compute import EngineRefuses, with_columns
-    from interlock.domain.schemas.field import Bool, Date, Decimal, Float, Int, String
+    from interlock.adapters.schemas.compute import EngineRefuses, ibis_type, with_columns
 
     try:
         import ibis
     except ModuleNotFoundError:
         return "not told: install interlock[data]"
 
-    def dtype(one: ExprType) -> Any:
-        match one:
-            case Bool():
-                return "boolean"
-            case Int():
-                return "int64"
-            case Float():
-                return "float64"
-            case Decimal(precision, scale):
-                return f"decimal({precision}, {scale})"
-            case String():
-                return "string"
-            case Date():
-                return "date"
-            case _:
-                return ibis.expr.datatypes.Timestamp(timezone="UTC" if one.is_zoned else None)
-
     read = _read_by(expr)
-    columns = {name: dtype(column.type) for name, column in known.items() if name in read} or {"_": "int64"}
+    columns = {name: ibis_type(column.type) for name, column in known.items() if name in read} or {"_": "int64"}
     try:
         made = with_columns(ibis.table(columns, name="t"), {"value": expr}, engine)
         sql = ibis.to_sql(made.select("value"), dialect=engine)
