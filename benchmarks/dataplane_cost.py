@@ -22,14 +22,15 @@ from typing import Any
 from benchmarks.rig import (
     HOST,
     Load,
+    Sample,
     Service,
+    compared,
     cpu_seconds,
     cut,
     deployment,
     drive,
     envoy,
     free_port,
-    median,
     pid_of,
     plain_cluster,
     plain_listener,
@@ -56,16 +57,6 @@ function init(args)
 end
 function request() n = n %% 2000 + 1; return requests[n] end
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One load of one variant."""
-
-    requests_per_s: float
-    p99_ms: float
-    cpu_us: float
-    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +94,7 @@ def run(quick: bool = False) -> dict[str, Any]:
             Variant("edge, 10 % shadow", edge, pid, "", tables[2]),
         ]
         samples = _rounds(variants, rounds, seconds, data_plane.publish, data_plane.take_captured)
-    return _summary(samples)
+    return compared(samples)
 
 
 _ROUTE = {"match": {"prefix": "/"}, "route": {"cluster": "b"}}
@@ -138,7 +129,7 @@ def _load(variant: Variant, seconds: int) -> Sample:
             driven.p99_ms,
             driven.failed,
         )
-    return Sample(per_s, p99_ms, 1e6 * (cpu_seconds(variant.pid) - cpu_before) / requests, failed)
+    return Sample(per_s, p99_ms, {"cpu_us": 1e6 * (cpu_seconds(variant.pid) - cpu_before) / requests}, failed)
 
 
 def _wrk(variant: Variant, seconds: int) -> tuple[int, float, float, int]:
@@ -159,22 +150,6 @@ def _number(pattern: str, text: str) -> tuple[float, str]:
     if found is None:
         raise ValueError(f"wrk did not tell {pattern!r}:\n{text}")
     return float(found[1]), found[2]
-
-
-def _summary(samples: dict[str, list[Sample]]) -> dict[str, Any]:
-    plain = samples["plain"]
-    return {
-        name: {
-            "requests_per_s": round(median([s.requests_per_s for s in mine])),
-            "ratio": round(
-                median([s.requests_per_s / p.requests_per_s for s, p in zip(mine, plain, strict=True)]), 3
-            ),
-            "p99_ms": round(median([s.p99_ms for s in mine]), 2),
-            "cpu_us": round(median([s.cpu_us for s in mine]), 1),
-            "failed": sum(s.failed for s in mine),
-        }
-        for name, mine in samples.items()
-    }
 
 
 def main() -> None:

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.rig import (
     Driven,
     Load,
+    Sample,
     Service,
+    compared,
     cpu_seconds,
     cut,
     deployment,
     drive,
-    median,
     pid_of,
     plane,
     serving,
@@ -47,16 +47,6 @@ _BODY = {"amount_cents": 129_900, "channel": "w", "zip": 10_115, "id": "o-1", "p
 _ANSWER = {"score": 0.25, "debug": [1, 2, 3], "version": "2", "pad": "y" * 128}
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One load of one variant; cpu_us: of Envoy and of the hop for each request."""
-
-    requests_per_s: float
-    p99_ms: float
-    cpu_us: tuple[float, float]
-    failed: int
-
-
 def run(quick: bool = False) -> dict[str, Any]:
     """Seven rounds of 2 s for each variant (three of 1 s when `quick`)."""
     rounds, seconds = (3, 1) if quick else (7, 2)
@@ -78,7 +68,7 @@ def run(quick: bool = False) -> dict[str, Any]:
         for _ in range(rounds):
             for name, release in releases.items():
                 samples[name].append(_load(inner, f"interlock.release={release.id}", seconds, pids))
-    return _summary(samples)
+    return compared(samples)
 
 
 def _workers(directory: Path) -> list[int]:
@@ -92,24 +82,8 @@ def _load(port: int, baggage: str, seconds: int, pids: tuple[int, ...]) -> Sampl
     body = json.dumps(_BODY, separators=(",", ":")).encode()
     driven: Driven = drive(Load(port, "/svc/", CONNECTIONS, seconds=seconds, baggage=baggage, body=body))
     used = [1e6 * (cpu_seconds(pid) - was) / driven.requests for pid, was in zip(pids, before, strict=True)]
-    return Sample(driven.requests / driven.seconds, driven.p99_ms, (used[0], sum(used[1:])), driven.failed)
-
-
-def _summary(samples: dict[str, list[Sample]]) -> dict[str, Any]:
-    plain = samples["plain"]
-    return {
-        name: {
-            "requests_per_s": round(median([s.requests_per_s for s in mine])),
-            "ratio": round(
-                median([s.requests_per_s / p.requests_per_s for s, p in zip(mine, plain, strict=True)]), 3
-            ),
-            "p99_ms": round(median([s.p99_ms for s in mine]), 2),
-            "envoy_us": round(median([s.cpu_us[0] for s in mine]), 1),
-            "hop_us": round(median([s.cpu_us[1] for s in mine]), 1),
-            "failed": sum(s.failed for s in mine),
-        }
-        for name, mine in samples.items()
-    }
+    cpu_us = {"envoy_us": used[0], "hop_us": sum(used[1:])}
+    return Sample(driven.requests / driven.seconds, driven.p99_ms, cpu_us, driven.failed)
 
 
 def main() -> None:

@@ -457,5 +457,32 @@ def table(title: str, rows: list[tuple[str, str, str]]) -> None:
         print("  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One load of one variant. cpu_us: for each request, by a name that tells whose."""
+
+    requests_per_s: float
+    p99_ms: float
+    cpu_us: dict[str, float]
+    failed: int
+
+
+def compared(samples: dict[str, list[Sample]]) -> dict[str, Any]:
+    """The medians of each variant; ratio: of its requests/s to those of `plain` in the same round."""
+    plain = samples["plain"]
+    return {
+        name: {
+            "requests_per_s": round(median([s.requests_per_s for s in mine])),
+            "ratio": round(
+                median([s.requests_per_s / p.requests_per_s for s, p in zip(mine, plain, strict=True)]), 3
+            ),
+            "p99_ms": round(median([s.p99_ms for s in mine]), 2),
+            **{whose: round(median([s.cpu_us[whose] for s in mine]), 1) for whose in mine[0].cpu_us},
+            "failed": sum(s.failed for s in mine),
+        }
+        for name, mine in samples.items()
+    }
+
+
 def median(values: list[float]) -> float:
     return statistics.median(values) if values else 0.0

@@ -8,8 +8,7 @@ from itertools import count
 
 import pytest
 
-from interlock.domain.lenses.ops import Add, Drop, Map, Rename
-from interlock.domain.migrations.migration import Migration
+from interlock.domain.lenses.ops import Add, Map, Rename
 from interlock.domain.schemas.field import (
     Bool,
     Date,
@@ -23,8 +22,8 @@ from interlock.domain.schemas.field import (
     Timestamp,
     Type,
 )
-from support.migrating import Database, Postgres, Refusal, backward, forward, postgres_server
-from support.moving import CREATE, ID, NEWER, OLDER, migration
+from support.migrating import Postgres, Refusal, backward, forward, postgres_server
+from support.moving import CREATE, ID, NEWER, OLDER, assert_follows, migration, upto
 
 NAMES = count()
 
@@ -42,14 +41,6 @@ def database(server: str) -> Iterator[Postgres]:
     made.run("SELECT setval('orders_id_seq', 2)")
     yield made
     made.close()
-
-
-def upto(database: Database, moved: Migration, last: str) -> None:
-    """Every step up to `last`, which is done as well."""
-    for step in moved.steps:
-        forward(database, step)
-        if step.name == last:
-            return
 
 
 def test_a_stale_write_to_the_view_is_refused(server: str, database: Postgres) -> None:
@@ -108,32 +99,7 @@ def test_who_may_use_the_table_may_use_its_views(database: Postgres) -> None:
 
 def test_migrations_follow_one_another(database: Postgres) -> None:
     """The views and rules that one leaves are where the next begins; taking the next back leaves them."""
-    upto(database, migration("postgres"), "expire")
-    target = (*NEWER[:2], Field("grade", Int(64)), Field("comment", String(), nullable=True))
-    following = migration(
-        "postgres",
-        (Drop("tag", "old"), Rename("remark", "comment"), Map("grade", (("A", 1), ("B", 2), ("X", 3)))),
-        older="2",
-        newer="3",
-        source=NEWER,
-        target=target,
-        has_older_view=True,
-    )
-    told = database.told()
-    done = [step for step in following.steps if step.name not in ("contract", "expire")]
-    for step in done:
-        forward(database, step)
-    database.run("INSERT INTO orders__v3 VALUES (7, 1, 1, 'c')")
-    assert database.run("SELECT * FROM orders__v2 WHERE id = 7") == [(7, 1, "A", "c", "old")]
-    database.run("DELETE FROM orders__v3 WHERE id = 7")
-    for step in reversed(done):
-        backward(database, step)
-    assert database.told() == told
-    upto(database, following, "expire")
-    assert database.run("SELECT * FROM orders__current ORDER BY id") == [(1, 1, 1, "x"), (2, 2, 2, None)]
-    database.run("INSERT INTO orders (id, minutes, grade) VALUES (8, 1, 9)")
-    with pytest.raises(Refusal):
-        database.run("INSERT INTO orders (id, minutes, grade) VALUES (9, 1, NULL)")
+    assert_follows(database, "postgres")
 
 
 def test_types_that_only_postgres_has_are_carried(server: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,9 @@ from interlock.adapters.workspace.template import write_template
 from interlock.cli.main import interlock
 from interlock.domain.changes.interfaces import flows, spelled
 from interlock.domain.schemas.order import order
-from interlock.kernel.errors import InterlockError
+from support.pages import assert_done, page
 
-PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
-FILE = re.compile(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
-CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGE = page("contracts.md")
 ORDER = re.compile(r"^```text\n(Order .*?)^```", re.MULTILINE | re.DOTALL)
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # Ibis 12 with DuckDB 1.5
@@ -27,21 +24,16 @@ pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWar
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_template(tmp_path)
-    for name, content in FILE.findall(PAGE):
-        (tmp_path / name).write_text(content)
+    PAGE.write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_every_command_does_what_the_page_says(shop: Path) -> None:
     """In the order of the page, with the exit codes that it tells (0 where it tells none)."""
-    commands = [line.removeprefix("$ ") for body in CONSOLE.findall(PAGE) for line in body.splitlines()]
-    assert len(commands) == 11
-    for line in commands:
-        typed, _, told = line.partition("  # exit code ")
-        done = CliRunner().invoke(interlock, shlex.split(typed)[1:])
-        code = done.exception.exit_code if isinstance(done.exception, InterlockError) else done.exit_code
-        assert code == int(told or 0), (line, done.output, done.exception)
+    assert len(PAGE.commands) == 11
+    for command in PAGE.commands:
+        assert_done(command)
 
 
 def test_the_order_is_what_the_plan_says(shop: Path) -> None:
@@ -53,5 +45,5 @@ def test_the_order_is_what_the_plan_says(shop: Path) -> None:
     for title, is_back in (("Order (wave after wave)", False), ("Order of going back", True)):
         waves = spelled(order(moving, is_back=is_back))
         lines += [title, *(f"  {number}. {', '.join(wave)}" for number, wave in enumerate(waves, start=1))]
-    (shown,) = ORDER.findall(PAGE)
+    (shown,) = ORDER.findall(PAGE.text)
     assert shown.splitlines() == lines

@@ -18,8 +18,7 @@ import yaml
 from interlock.adapters.workspace.loader import WorkspaceFiles
 from interlock.adapters.workspace.template import write_template
 from interlock.cli.main import interlock as root
-from support.echo import Echo, free_port, serving
-from support.journey import Journey
+from support.journey import Journey, starting
 
 ROOT = Path(__file__).parents[2]
 PAGES = [p for p in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")) if p.name != "CHANGELOG.md"]
@@ -95,21 +94,8 @@ def test_the_readme_s_first_commands_are_targets_of_make() -> None:
 def shop(tmp_path: Path) -> Iterator[Journey]:
     """What `interlock init` writes, with its fixed addresses replaced by free ones and its services answering."""
     write_template(tmp_path)
-    echoes = {port: Echo(port) for port in ("9101", "9111", "9112")}
-    with serving(echoes["9101"]), serving(echoes["9111"]), serving(echoes["9112"]):
-        ports = {name: free_port() for name in ("edge", "inner", "api")}
-        replaced = {"10000": ports["edge"], "10001": ports["inner"], "8400": ports["api"]}
-        replaced |= {port: echo.port for port, echo in echoes.items()}
-        for path in tmp_path.rglob("*.yaml"):
-            text = path.read_text()
-            for before, after in replaced.items():
-                text = text.replace(f"127.0.0.1:{before}", f"127.0.0.1:{after}")
-            path.write_text(text)
-        made = Journey(tmp_path, ports, {})
-        try:
-            yield made
-        finally:
-            made.stop()
+    with starting(tmp_path) as made:
+        yield made
 
 
 def test_the_readme_s_walk_through_runs(shop: Journey) -> None:

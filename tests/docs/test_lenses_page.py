@@ -6,28 +6,23 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
 from interlock.adapters.workspace.loader import WorkspaceFiles
 from interlock.adapters.workspace.template import write_template
-from interlock.cli.main import interlock
 from interlock.domain.lenses.apply import apply
 from interlock.domain.lenses.loss import Effect
 from interlock.domain.lenses.parse import LENS_SCHEMA, lens_from
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.schemas.contract import Contract, record
 from interlock.domain.schemas.field import INTEGER, NUMBER, STRING, Field, Json, List, Struct, Type
-from interlock.kernel.errors import InterlockError
+from support.pages import assert_done, page
 
-PAGE = (Path(__file__).parents[2] / "docs" / "lenses.md").read_text()
-FILE = re.compile(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
-CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGE = page("lenses.md")
 EXAMPLE = re.compile(r"^- `((\w+): .*?)`:\s+`(\{.*?\})` (<?->) `(\{.*?\})`$", re.MULTILINE)
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # Ibis 12 with DuckDB 1.5
@@ -36,8 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWar
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_template(tmp_path)
-    for name, content in FILE.findall(PAGE):
-        (tmp_path / name).write_text(content)
+    PAGE.write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -45,15 +39,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_command_does_what_the_page_says(shop: Path) -> None:
     """In the order of the page, with the exit codes that it tells (0 where it tells none)."""
     assert WorkspaceFiles(shop).load()[1] == []
-    listed = [line.removeprefix("$ ") for body in CONSOLE.findall(PAGE) for line in body.splitlines()]
     # the relay is run by test_streams_section
-    commands = [line for line in listed if not line.startswith("interlock lens relay")]
+    commands = [one for one in PAGE.commands if not one.line.startswith("interlock lens relay")]
     assert len(commands) == 19
-    for line in commands:
-        typed, _, told = line.partition("  # exit code ")
-        done = CliRunner().invoke(interlock, shlex.split(typed)[1:])
-        code = done.exception.exit_code if isinstance(done.exception, InterlockError) else done.exit_code
-        assert code == int(told or 0), (line, done.output, done.exception)
+    for command in commands:
+        assert_done(command)
 
 
 def typed(value: Any) -> Type:
@@ -81,7 +71,7 @@ def contract(version: str, example: dict[str, Any]) -> Contract:
     return record("c", version, fields_of(example))
 
 
-@pytest.mark.parametrize("example", EXAMPLE.findall(PAGE), ids=lambda one: one[0])
+@pytest.mark.parametrize("example", EXAMPLE.findall(PAGE.text), ids=lambda one: one[0])
 def test_operations_do_what_the_page_says(example: tuple[str, str, str, str, str]) -> None:
     """There, and back where the arrow says so."""
     text, _, before, arrow, after = example
@@ -97,6 +87,6 @@ def test_operations_do_what_the_page_says(example: tuple[str, str, str, str, str
 
 def test_every_operation_has_an_example() -> None:
     """And every word of a loss is explained."""
-    assert {name for _, name, *_ in EXAMPLE.findall(PAGE)} == set(LENS_SCHEMA["$defs"]["op"]["properties"])
+    assert {name for _, name, *_ in EXAMPLE.findall(PAGE.text)} == set(LENS_SCHEMA["$defs"]["op"]["properties"])
     for effect in Effect.__args__:  # type: ignore[attr-defined]  # a Literal's values
-        assert f"| {effect} |" in PAGE
+        assert f"| {effect} |" in PAGE.text

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from interlock.adapters.workspace.loader import WorkspaceFiles
 from interlock.adapters.workspace.template import write_template
-from support.echo import Echo, free_port, serving
-from support.journey import Journey
+from support.journey import Journey, starting
+from support.pages import page
 from support.revisions import write_revisions
 
-PAGE = (Path(__file__).parents[2] / "docs" / "migrations.md").read_text()
-FILE = re.compile(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
-CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGE = page("migrations.md")
 REVISIONS = re.compile(r"^```yaml\n(revisions:.*?)^```", re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"^```yaml\n(databases: .*?)^```", re.MULTILINE | re.DOTALL)
 ORDERS = [(f"o-{number:03}", "de" if number % 2 else "fr", number % 7) for number in range(200)]
@@ -33,12 +29,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     """
     tmp_path, monkeypatch = tmp_path_factory.mktemp("shop"), pytest.MonkeyPatch()
     write_template(tmp_path)
-    for name, content in FILE.findall(PAGE):
-        (tmp_path / name).write_text(content)
-    (databases,) = LINE.findall(PAGE)
+    PAGE.write_files(tmp_path)
+    (databases,) = LINE.findall(PAGE.text)
     with (tmp_path / "interlock.yaml").open("a") as root:
         root.write(databases)
-    (revisions,) = REVISIONS.findall(PAGE)
+    (revisions,) = REVISIONS.findall(PAGE.text)
     with (tmp_path / "changes" / "first.yaml").open("a") as change:
         change.write(revisions)
     write_revisions(tmp_path)
@@ -46,23 +41,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
         connection.execute("CREATE TABLE orders (order_id text PRIMARY KEY, country text NOT NULL, basket integer)")
         connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", ORDERS)
-    echoes = {port: Echo(port) for port in ("9101", "9111", "9112")}
-    with serving(echoes["9101"]), serving(echoes["9111"]), serving(echoes["9112"]):
-        ports = {name: free_port() for name in ("edge", "inner", "api")}
-        replaced = {"10000": ports["edge"], "10001": ports["inner"], "8400": ports["api"]}
-        replaced |= {port: echo.port for port, echo in echoes.items()}
-        for path in tmp_path.rglob("*.yaml"):
-            text = path.read_text()
-            for before, after in replaced.items():
-                text = text.replace(f"127.0.0.1:{before}", f"127.0.0.1:{after}")
-            path.write_text(text)
-        made = Journey(tmp_path, ports, {})
-        try:
+    try:
+        with starting(tmp_path) as made:
             made.up()
             yield made
-        finally:
-            made.stop()
-            monkeypatch.undo()
+    finally:
+        monkeypatch.undo()
 
 
 def rows(shop: Journey, query: str) -> list[tuple[Any, ...]]:
@@ -93,12 +77,11 @@ def test_the_walk_does_what_the_page_says(shop: Journey) -> None:
     """Planned, approved, moved, switched with promotion, rolled back, taken back: the table is as it was."""
     assert WorkspaceFiles(shop.root).load()[1] == []
     before, said = rows(shop, SCHEMA), {}
-    lines = [line.removeprefix("$ ") for body in CONSOLE.findall(PAGE) for line in body.splitlines()]
-    assert len(lines) == 15
-    for line in lines:
-        typed, _, told = line.partition("  # exit code ")
-        code, said[typed] = shop.run(*shlex.split(typed)[1:])
-        assert code == int(told or 0), (line, said[typed])
+    assert len(PAGE.commands) == 15
+    for command in PAGE.commands:
+        typed = command.line
+        code, said[typed] = shop.run(*command.arguments)
+        assert code == command.code, (typed, said[typed])
         if typed.endswith("--until switch"):
             assert len(rows(shop, "SELECT articles, channel FROM orders__current")) == len(ORDERS)
         if typed == "interlock migration run first":

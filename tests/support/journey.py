@@ -208,3 +208,27 @@ def journey(root: Path) -> Iterator[Journey]:
             made.stop()
             with suppress(FileNotFoundError, ProcessLookupError, KeyError, ValueError):
                 os.kill(made.envoy_pid(), signal.SIGKILL)
+
+
+@contextmanager
+def starting(root: Path) -> Iterator[Journey]:
+    """What `interlock init` and a page wrote into `root`, with its fixed addresses replaced by free ones and its
+    services answering; not yet started, and ended with the block.
+    """
+    echoes = {port: Echo(port) for port in ("9101", "9111", "9112")}
+    with ExitStack() as stack:
+        for echo in echoes.values():
+            stack.enter_context(serving(echo))
+        ports = {name: free_port() for name in ("edge", "inner", "api")}
+        replaced = {"10000": ports["edge"], "10001": ports["inner"], "8400": ports["api"]}
+        replaced |= {port: echo.port for port, echo in echoes.items()}
+        for path in root.rglob("*.yaml"):
+            text = path.read_text()
+            for before, after in replaced.items():
+                text = text.replace(f"127.0.0.1:{before}", f"127.0.0.1:{after}")
+            path.write_text(text)
+        made = Journey(root, ports, {})
+        try:
+            yield made
+        finally:
+            made.stop()

@@ -14,10 +14,10 @@ from typing import Any, Literal, assert_never
 
 from interlock.adapters.schemas.compute import lacks
 from interlock.adapters.schemas.quoting import name_sql, text_sql
-from interlock.adapters.schemas.scalar_sql import fields_of, needs_preparation, scalar_sql
+from interlock.adapters.schemas.scalar_sql import needs_preparation, scalar_sql
 from interlock.domain.lenses.apply import EXACT_LIMIT, TEXT_DIGITS
 from interlock.domain.lenses.expressions.nodes import Column as ExprColumn
-from interlock.domain.lenses.expressions.nodes import Expr
+from interlock.domain.lenses.expressions.nodes import Expr, fields_read
 from interlock.domain.lenses.ops import (
     Add,
     Blank,
@@ -448,7 +448,7 @@ class _Query:
             raise _CannotHere(name, f"{self.dialect} cannot compute {', '.join(missing)} exactly")
         if self.is_sqlite and isinstance(expr.type, Date | Timestamp):
             raise _CannotHere(name, "SQLite has no dates that every connection can check")
-        read = {one.name: self.read(one) for one in fields_of(expr)}
+        read = {one.name: self.read(one) for one in fields_read(expr)}
         sql = scalar_sql(expr, {field: (slot.column, slot.type) for field, slot in read.items()}, self.dialect)
         if needs_preparation(sql):
             raise _CannotHere(name, "SQLite has no regular expressions in every connection")

@@ -26,7 +26,7 @@ from interlock.adapters.schemas.lens_terms import (
     negated,
     term,
 )
-from interlock.domain.lenses.expressions.nodes import Call, Column, Constant, Expr, ExprType
+from interlock.domain.lenses.expressions.nodes import Call, Column, Constant, Expr, ExprType, fields_read
 from interlock.domain.lenses.ops import (
     Add,
     Blank,
@@ -180,7 +180,7 @@ def _computed(wanted: tuple[Computed, ...], scope: Scope) -> list[Plain]:
         if missing := lacks(one.value, scope.engine):
             says = f"{', '.join(missing)} cannot be computed exactly"
             raise Unable(one.field, says, "Write it with other functions, or use another engine.")
-        for column in _columns(one.value):
+        for column in fields_read(one.value):
             if column.name not in read:
                 operand = _operand(column, one.field, scope, column.name in plainly)
                 read[column.name] = scope.stages.held(operand)
@@ -201,17 +201,6 @@ def _computed(wanted: tuple[Computed, ...], scope: Scope) -> list[Plain]:
         )
         for n, one in enumerate(wanted)
     ]
-
-
-def _columns(expr: Expr) -> Iterator[Column]:
-    match expr:
-        case Column():
-            yield expr
-        case Call(args=args):
-            for arg in args:
-                yield from _columns(arg)
-        case Constant():
-            pass
 
 
 def _read_plainly(expr: Expr) -> Iterator[str]:

@@ -11,7 +11,7 @@ from interlock.adapters.schemas.compute import Engine, lacks, with_columns
 from interlock.adapters.schemas.expressions import misfits, read
 from interlock.adapters.schemas.sqlite import moment_of
 from interlock.adapters.schemas.tables import Table
-from interlock.domain.lenses.expressions.nodes import Call, Column, Constant, Expr, ExprType
+from interlock.domain.lenses.expressions.nodes import ExprType, renamed
 from interlock.domain.lenses.rows import RowCondition, known_in
 from interlock.domain.schemas.contract import Object
 from interlock.domain.schemas.describe import described
@@ -43,7 +43,7 @@ def rows_with(table: Table, one: Object, conditions: Sequence[RowCondition]) -> 
     known = known_in(one.fields)
     typed = {names[name]: _typed(table, one, name, known[name].type) for name in names}
     kept = {c: f"interlock_check_{n}" for n, c in enumerate(asked)}
-    wanted = {kept[c]: _renamed(c.expr, names) for c in asked}
+    wanted = {kept[c]: renamed(c.expr, names) for c in asked}
     return Rows(with_columns(table.rows.mutate(**typed), wanted, _engine(table)), kept, unasked)
 
 
@@ -92,13 +92,3 @@ def _typed(table: Table, one: Object, name: str, wanted: ExprType) -> Any:
             return moment_of(typed, wanted.kind, wanted.kind)
         case Bool() | String() | Date() | Timestamp():
             return typed
-
-
-def _renamed(expr: Expr, names: Mapping[str, str]) -> Expr:
-    match expr:
-        case Column(name):
-            return Column(names[name], expr.type, expr.is_nullable)
-        case Call(function, args):
-            return Call(function, tuple(_renamed(a, names) for a in args), expr.type)
-        case Constant():
-            return expr

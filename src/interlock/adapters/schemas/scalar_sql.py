@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from interlock.adapters.schemas.compute import with_columns
-from interlock.domain.lenses.expressions.nodes import Call, Column, Constant, Expr
+from interlock.domain.lenses.expressions.nodes import Expr, renamed
 from interlock.domain.migrations.migration import Dialect
 from interlock.domain.schemas.field import Bool, Date, Decimal, Float, Int, Number, Timestamp, Type
 
@@ -18,7 +18,7 @@ def scalar_sql(expr: Expr, columns: Mapping[str, tuple[str, Type]], dialect: Dia
 
     names = {field: f"read_{n}" for n, field in enumerate(columns)}
     types = {names[field]: _type_in_query(kind) for field, (_, kind) in columns.items()} or {"none": "int64"}
-    table = with_columns(ibis.table(types, name=_ROW), {"made": _renamed(expr, names)}, dialect)
+    table = with_columns(ibis.table(types, name=_ROW), {"made": renamed(expr, names)}, dialect)
     sql = str(ibis.to_sql(table.select("made"), dialect=dialect, pretty=False))
     row = ", ".join(f"{column} AS {names[field]}" for field, (column, _) in columns.items()) or "1 AS none"
     whole = _plain(sql) if dialect == "sqlite" else sql
@@ -29,27 +29,6 @@ def scalar_sql(expr: Expr, columns: Mapping[str, tuple[str, Type]], dialect: Dia
 def needs_preparation(sql: str) -> bool:
     """Whether it calls functions that Ibis gives to its own connections alone."""
     return "_IBIS_" in sql.upper()
-
-
-def fields_of(expr: Expr) -> tuple[Column, ...]:
-    """The fields that an expression reads, each as often as it does."""
-    match expr:
-        case Column():
-            return (expr,)
-        case Call(args=args):
-            return tuple(found for arg in args for found in fields_of(arg))
-        case Constant():
-            return ()
-
-
-def _renamed(expr: Expr, names: Mapping[str, str]) -> Expr:
-    match expr:
-        case Column(name):
-            return Column(names[name], expr.type, expr.is_nullable)
-        case Call(function, args):
-            return Call(function, tuple(_renamed(a, names) for a in args), expr.type)
-        case Constant():
-            return expr
 
 
 def _type_in_query(one: Type) -> str:

@@ -17,11 +17,11 @@ from interlock.domain.lenses.expressions.evaluate import evaluator
 from interlock.domain.lenses.expressions.nodes import (
     FLOAT,
     INT,
-    Call,
     Column,
-    Constant,
     Expr,
     ExprType,
+    columns,
+    fields_read,
 )
 from interlock.domain.lenses.expressions.read import read_expression
 from interlock.domain.lenses.expressions.typing import ExpressionInvalid, named
@@ -53,12 +53,12 @@ class RowCondition:
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that it reads, each once."""
-        return tuple(dict.fromkeys(one.name for one in _columns(self.expr)))
+        return tuple(dict.fromkeys(columns(self.expr)))
 
     def breaking(self) -> Callable[[Mapping[str, Any]], bool]:
         """What tells whether a record (plain JSON data) breaks it. Make it once for many records."""
         evaluate = evaluator(self.expr)
-        decimals = {c.name for c in _columns(self.expr) if isinstance(c.type, Decimal)}
+        decimals = {c.name for c in fields_read(self.expr) if isinstance(c.type, Decimal)}
 
         def breaks(record: Mapping[str, Any]) -> bool:
             """JSON has decimals as numbers; what was written is the shortest text of the double."""
@@ -66,17 +66,6 @@ class RowCondition:
             return evaluate({**record, **written} if written else record) is False
 
         return breaks
-
-
-def _columns(expr: Expr) -> Iterator[Column]:
-    match expr:
-        case Column():
-            yield expr
-        case Call(args=args):
-            for arg in args:
-                yield from _columns(arg)
-        case Constant():
-            pass
 
 
 def row_condition(check: Check, one: Object) -> RowCondition:

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from interlock.domain.lenses.ops import Add, Cast, Drop, Map, Nest, Program, Rename, Wrap
-from interlock.domain.migrations.migration import Migration
+from interlock.domain.lenses.ops import Add, Cast, Drop, Nest, Program, Rename, Wrap
 from interlock.domain.schemas.field import Bool, Date, Decimal, Field, Float, Int, Json, List, String, Struct, Type
 from support.migrating import Refusal, Sqlite, backward, forward
-from support.moving import CREATE, ID, NEWER, OLDER, migration, planned
+from support.moving import CREATE, ID, NEWER, OLDER, assert_follows, migration, planned, upto
 
 
 @pytest.fixture
@@ -22,13 +21,6 @@ def database() -> Iterator[Sqlite]:
         made.run(sql.format(key="INTEGER"))
     yield made
     made.close()
-
-
-def upto(database: Sqlite, moved: Migration, last: str) -> None:
-    for step in moved.steps:
-        forward(database, step)
-        if step.name == last:
-            return
 
 
 def test_the_steps_are_in_their_legal_order() -> None:
@@ -125,32 +117,7 @@ def test_a_version_that_only_renames_moves_no_rows(database: Sqlite) -> None:
 
 def test_migrations_follow_one_another(database: Sqlite) -> None:
     """The views and rules that one leaves are where the next begins; taking the next back leaves them."""
-    upto(database, migration("sqlite"), "expire")
-    target = (*NEWER[:2], Field("grade", Int(64)), Field("comment", String(), nullable=True))
-    following = migration(
-        "sqlite",
-        (Drop("tag", "old"), Rename("remark", "comment"), Map("grade", (("A", 1), ("B", 2), ("X", 3)))),
-        older="2",
-        newer="3",
-        source=NEWER,
-        target=target,
-        has_older_view=True,
-    )
-    told = database.told()
-    done = [step for step in following.steps if step.name not in ("contract", "expire")]
-    for step in done:
-        forward(database, step)
-    database.run("INSERT INTO orders__v3 VALUES (7, 1, 1, 'c')")
-    assert database.run("SELECT * FROM orders__v2 WHERE id = 7") == [(7, 1, "A", "c", "old")]
-    database.run("DELETE FROM orders__v3 WHERE id = 7")
-    for step in reversed(done):
-        backward(database, step)
-    assert database.told() == told
-    upto(database, following, "expire")
-    assert database.run("SELECT * FROM orders__current ORDER BY id") == [(1, 1, 1, "x"), (2, 2, 2, None)]
-    database.run("INSERT INTO orders (id, minutes, grade) VALUES (8, 1, 9)")
-    with pytest.raises(Refusal):
-        database.run("INSERT INTO orders (id, minutes, grade) VALUES (9, 1, NULL)")
+    assert_follows(database, "sqlite")
 
 
 def test_the_last_step_but_one_comes_back(database: Sqlite) -> None:

@@ -13,7 +13,7 @@ What every engine computes (measured where engines disagree, see docs/decisions)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal as Tag
 
@@ -114,16 +114,32 @@ class Call:
 Expr = Column | Constant | Call
 
 
-def columns(expr: Expr) -> Iterator[str]:
-    """The names of the fields that `expr` reads, each as often as it does."""
+def fields_read(expr: Expr) -> Iterator[Column]:
+    """The fields that `expr` reads, each as often as it does."""
     match expr:
-        case Column(name):
-            yield name
+        case Column():
+            yield expr
         case Call(args=args):
             for arg in args:
-                yield from columns(arg)
+                yield from fields_read(arg)
         case Constant():
             pass
+
+
+def columns(expr: Expr) -> Iterator[str]:
+    """Their names."""
+    return (one.name for one in fields_read(expr))
+
+
+def renamed(expr: Expr, names: Mapping[str, str]) -> Expr:
+    """The same, of fields that are called otherwise; every field that it reads is in `names`."""
+    match expr:
+        case Column(name):
+            return Column(names[name], expr.type, expr.is_nullable)
+        case Call(function, args):
+            return Call(function, tuple(renamed(arg, names) for arg in args), expr.type)
+        case Constant():
+            return expr
 
 
 def is_nullable(expr: Expr) -> bool:
