@@ -130,7 +130,7 @@ class Journey:
             [sys.executable, "-m", "interlock", "-C", str(self.root), *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             env={**os.environ, "INTERLOCK_PERSON": person},
         )
         return done.returncode, done.stdout + done.stderr

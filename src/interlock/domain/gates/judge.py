@@ -116,7 +116,7 @@ def absorb(state: State, block: Block) -> State:
             number=block.number,
             fault="",
         ),
-        block.weight_bp,
+        block,
     )
 
 
@@ -135,16 +135,17 @@ def _followed(state: State, track: Track, block: Block) -> Track:
     return follow(track, state.gate_set, counts, state.elapsed_s, block.seconds, block.weight_bp)
 
 
-def _reacted(state: State, weight_bp: int) -> State:
-    """The state with a throttle set, moved, kept, or cleared."""
+def _reacted(state: State, block: Block) -> State:
+    """The state with a throttle set, moved, kept, or cleared after `block`."""
     gate_set, throttle = state.gate_set, state.throttle
     if throttle is None and state.e_value_uncapped < 1 / gate_set.alpha:
         return state
     heaviest = max(state.tracks, key=lambda track: track.e_value_uncapped * track.gate.weight)
     if throttle is None:
-        return replace(state, throttle=throttled(heaviest, gate_set, state.elapsed_s, weight_bp))
+        return replace(state, throttle=throttled(heaviest, gate_set, state.elapsed_s, block.weight_bp))
     if state.elapsed_s - throttle.since_s < gate_set.clear_s or state.e_value >= gate_set.hesitate:
-        return replace(state, throttle=followed(throttle, heaviest, gate_set))
+        counts = block.services.get(heaviest.gate.service, NOTHING)
+        return replace(state, throttle=followed(throttle, heaviest, gate_set, counts, block.weight_bp))
     return replace(state, throttle=None, tracks=tuple(written_off(track) for track in state.tracks))
 
 

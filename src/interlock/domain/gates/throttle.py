@@ -6,12 +6,17 @@ where rate is the service's observations per second over both arms and harm an u
 adds to the share of harmed answers (see track.Pace). Some exposure is kept on purpose: with none, nothing would
 confirm or clear it, and a small fault needs more of it than a large one. So the weight follows as the harm becomes
 known, when it would change by half or more; each change is a change of routes.
+
+A share of the keys is not a share of the answers: where a few hundred keys call, none may fall into a few basis
+points, and the throttle would never end. So the weight doubles whenever a candidate that should have answered
+SILENCE times has not answered at all; silence costs nothing of the budget.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from interlock.domain.checks.evidence import ServiceCounts
 from interlock.domain.gates.explain import facts
 from interlock.domain.gates.gate import GateSet
 from interlock.domain.gates.track import Track
@@ -21,6 +26,8 @@ LEAST_WEIGHT = 0.0005
 START_WEIGHT = 0.10
 STEP = 1.5
 """The weight of a throttle is changed by this factor at least."""
+SILENCE = 7.0
+"""By chance alone, a candidate that owes so many answers gives none in one of a thousand cases: exp(-7)."""
 
 
 def throttled(track: Track, gate_set: GateSet, elapsed_s: float, weight_bp: int) -> Throttle:
@@ -32,20 +39,37 @@ def throttled(track: Track, gate_set: GateSet, elapsed_s: float, weight_bp: int)
     return _told(Throttle(elapsed_s, track.gate.name, 0.0, 0, "", most_bp), track, gate_set)
 
 
-def followed(throttle: Throttle, track: Track, gate_set: GateSet) -> Throttle:
-    """The throttle after a block: at another weight when the harm turned out to be another one."""
-    now = _told(replace(throttle, gate=track.gate.name), track, gate_set)
+def followed(
+    throttle: Throttle, track: Track, gate_set: GateSet, counts: ServiceCounts, weight_bp: int
+) -> Throttle:
+    """The throttle after a block with `counts` of the track's service, served at `weight_bp` (0 when unknown): at
+    another weight when the harm turned out to be another one, or when the candidate was silent.
+    """
+    heard = _heard(replace(throttle, gate=track.gate.name), counts, weight_bp or throttle.weight_bp)
+    now = _told(heard, track, gate_set)
     is_other = not throttle.weight_bp / STEP < now.weight_bp < throttle.weight_bp * STEP
-    return now if is_other else throttle
+    return now if is_other else replace(heard, gate=throttle.gate)
+
+
+def _heard(throttle: Throttle, counts: ServiceCounts, weight_bp: int) -> Throttle:
+    """The throttle with what the candidate owes by now; doubled when that is too much for chance."""
+    if counts.candidate.requests:
+        return replace(throttle, owed=0.0)
+    owed = throttle.owed + counts.baseline.requests * weight_bp / max(1, 10_000 - weight_bp)
+    if owed < SILENCE or throttle.weight_bp >= throttle.most_bp:
+        return replace(throttle, owed=owed)
+    return replace(throttle, owed=0.0, doubled=throttle.doubled + 1)
 
 
 def _told(throttle: Throttle, track: Track, gate_set: GateSet) -> Throttle:
     harm, rate = track.pace.harm, track.pace.rate
     risk = rate * gate_set.clear_s * harm
     weight = max(LEAST_WEIGHT, gate_set.budget / risk) if risk else LEAST_WEIGHT
-    weight_bp = max(1, min(throttle.most_bp, int(weight * 10_000)))
+    weight_bp = max(1, min(throttle.most_bp, int(weight * 10_000) << throttle.doubled))
     says = (
         f"{facts(track)}; likely harm, at {track.e_value_uncapped:.3g} to 1, of at most {harm:.1%} of the answers: "
         f"{weight_bp / 100:g} % of the keys until it is confirmed, or for {gate_set.clear_s:g} s without it"
     )
+    if throttle.doubled:
+        says += "; more than the harm allows, since no caller fell into a smaller share"
     return replace(throttle, harm=harm, weight_bp=weight_bp, because=says)

@@ -148,6 +148,39 @@ def test_evidence_of_harm_freezes_the_ramp_before_it_throttles() -> None:
     assert 0 < frozen_at < throttled_at
 
 
+def by_keys(state: State, fell: list[int], rng: random.Random) -> State:
+    """A second in which 120 of as many keys as `fell` call; a key is the candidate's when it fell below its weight,
+    and the candidate fails whoever it gets.
+    """
+    share_bp = state.throttle.weight_bp if state.throttle else 2_000
+    mine = sum(point < share_bp for point in rng.choices(fell, k=120))
+    arms = ArmCounts(mine, mine), ArmCounts(120 - mine, 0)
+    return absorb(state, block(state.number + 1, *arms, weight_bp=share_bp))
+
+
+def test_few_keys_of_which_none_falls_into_the_throttle_are_asked_for_more() -> None:
+    """No key below 1 %: the weight doubles until some are heard, and the failure is confirmed."""
+    fell, rng = [*range(100, 10_000, 33)], random.Random(5)
+    state, weights = begin(GATES), set[int]()
+    while not state.has_failed and state.elapsed_s < 300:
+        state = by_keys(state, fell, rng)
+        weights |= {state.throttle.weight_bp} if state.throttle else set()
+    assert state.has_failed
+    assert min(weights) < 30
+    assert 100 <= max(weights) <= 450
+    assert state.throttle is not None
+    assert "no caller fell into a smaller share" in state.throttle.because
+
+
+def test_a_service_that_nobody_calls_is_not_silent() -> None:
+    """An empty night doubles nothing."""
+    state = serve(begin(GATES), (1.0, 0.005), 1, random.Random(1))
+    assert state.throttle is not None
+    quiet = absorb(state, block(state.number + 1, ArmCounts(0, 0), ArmCounts(0, 0), 50.0, weight_bp=16))
+    assert quiet.throttle is not None
+    assert (quiet.throttle.owed, quiet.throttle.doubled) == (0.0, 0)
+
+
 def bursty(seed: int, gates: GateSet) -> tuple[bool, int]:
     """Twenty minutes without a difference, both arms alike in law: bursts of 5 to 20 s at 10 to 30 times the
     usual .5 %, one in five minutes on average. Whether it failed, and how often it was throttled.
