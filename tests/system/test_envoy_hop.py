@@ -293,3 +293,30 @@ def test_requests_in_a_pipeline_are_answered_in_their_order(envoy: Gateway, pair
     assert re.findall(rb"HTTP/1.1 (\d+) ", got) == [b"200", b"400", b"200", b"200", b"200"]
     assert [e["path"] for e in pair[0].seen] == ["/1", "/h", "/2", "/c"]
     assert [json.loads(e["body"] or "{}").get("b") for e in pair[0].seen] == [1, None, 2, 3]
+
+
+def test_a_hop_of_another_version_is_replaced(
+    envoy: Gateway, pair: tuple[Echo, Echo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code is what translates: another process takes the addresses over, and nobody waits for an answer."""
+    lensed(envoy, pair)
+    before = hop_pid(envoy)
+    monkeypatch.setattr(control, "__version__", "99.0")
+    envoy.plane.ensure()
+    assert hop_pid(envoy) != before
+    monkeypatch.undo()
+    lensed(envoy, pair)
+    assert envoy.ask("/hopped/x", body=b'{"a": 2}').status == 200
+
+
+@pytest.mark.parametrize("line", [b"{\n", b"[1]\n", b"\xff\n", b"\n"])
+def test_what_is_no_question_does_not_end_the_hop(envoy: Gateway, pair: tuple[Echo, Echo], line: bytes) -> None:
+    """Whoever may write to the control socket gets an answer, or the end of the connection."""
+    lensed(envoy, pair)
+    before = hop_pid(envoy)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.connect(str(sockets(envoy.directory, 2).control))
+        asking.sendall(line)
+        asking.makefile("rb").readline()
+    assert hop_health(envoy)[0]
+    assert hop_pid(envoy) == before

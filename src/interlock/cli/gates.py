@@ -185,7 +185,7 @@ def _canary() -> type[Canary]:
 def _weights(text: str) -> list[int]:
     try:
         found = [round(float(w.strip().removesuffix("%")) * 100) for w in text.split(",")]
-    except ValueError:
+    except (ValueError, OverflowError):
         found = []
     if not found or not all(0 < w < 10_000 for w in found):
         raise click.BadParameter(f"{text!r} is no list of shares like 1%,5%,25%", param_hint="--weights")

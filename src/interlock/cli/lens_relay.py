@@ -183,7 +183,7 @@ def _share(said: dict[str, Any], target: str, name: str) -> Share | None:
         return None
     try:
         weight = round(float(said["share"].strip().removesuffix("%")) * 100)
-    except ValueError:
+    except (ValueError, OverflowError):
         weight = -1
     if not 0 <= weight <= 10_000:
         raise click.BadParameter(f"{said['share']!r} is no share like 10%", param_hint="--share")

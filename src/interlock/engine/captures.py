@@ -161,13 +161,16 @@ def _with_contract(
     caught: Caught, rollout: Rollout, plan: Plan, pairs: Sequence[ShadowPair], answers: Sequence[Answer]
 ) -> Caught:
     """Answers that break what callers were promised: of both arms of pairs, and of sampled answers."""
+    if not pairs and not answers:
+        return caught
     contract, broken = dict(caught.contract), dict(caught.broken)
     for promise in plan.answers.promises:
+        tests = row_tests(promise.contract.record)
         for release, bodies in (
             (rollout.candidate, _bodies(promise.service, rollout.candidate, pairs, answers, is_candidate=True)),
             (rollout.baseline, _bodies(promise.service, rollout.baseline, pairs, answers, is_candidate=False)),
         ):
-            counts = count_violations(bodies, promise.contract, row_tests(promise.contract.record))
+            counts = count_violations(bodies, promise.contract, tests)
             if counts.answers:
                 key = f"{promise.service}|{release}"
                 kept, failed = contract.get(key, (0, 0))
@@ -191,6 +194,8 @@ def _succeeded(pair: ShadowPair) -> bool:
 
 def _with_pairs(caught: Caught, plan: Plan, pairs: Sequence[ShadowPair]) -> Caught:
     """Losses of both answers to one request: whether it failed, and whether it broke its contract."""
+    if not pairs:
+        return caught
     violations = {p.service: violations_of(p.contract, row_tests(p.contract.record)) for p in plan.answers.promises}
     scored = {service: dict(found) for service, found in caught.pairs.items()}
     for pair in pairs:

@@ -9,7 +9,7 @@ relay was away. A start, a broker that comes back and a partition that is handed
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from interlock.domain.lenses.apply import Rejected
@@ -26,6 +26,7 @@ from interlock.domain.lenses.relaying import (
     relayed_headers,
 )
 from interlock.engine.ports import Clock
+from interlock.kernel.digest import plain
 from interlock.kernel.errors import Invalid, Refused, Unavailable
 from interlock.kernel.instant import Instant
 
@@ -249,7 +250,7 @@ class Relay:
             finally:
                 self._close()
             self._wait(away, stop)
-        self._say("stopped", "asked to stop" if stop.is_set() else "caught up", **self._numbers())
+        self._say("stopped", "asked to stop" if stop.is_set() else "caught up", **plain(self.counts))
         return self.counts
 
     def _shared(self) -> tuple[str, ...]:
@@ -343,9 +344,8 @@ class Relay:
     def _count(self, one: Outgoing, where: Placed) -> None:
         if where.is_repeat:
             self.counts.repeated += 1
-        elif one.is_dead:
+        elif unfit := one.unfit:
             self.counts.dead += 1
-            unfit = one.unfit or Unfit("")
             says = f"`{unfit.field}` {unfit.reason}" if unfit.field else unfit.reason
             details = {"position": one.arrived.position, "field": unfit.field, "reason": unfit.reason}
             self._say("dead", f"{one.arrived.position}: {printable(says)}", **details)
@@ -357,9 +357,11 @@ class Relay:
     def _outgoing(self, one: Arrived) -> Outgoing:
         """The message translated; a dead letter when it cannot be."""
         course = decide(self._routing, one.headers, one.key)
-        body = self._translated(one.body, course) if isinstance(course, Course) else course
-        if isinstance(body, Unfit) or isinstance(course, Unfit):
-            return self._dead(one, body if isinstance(body, Unfit) else Unfit(""))
+        if isinstance(course, Unfit):
+            return self._dead(one, course)
+        body = self._translated(one.body, course)
+        if isinstance(body, Unfit):
+            return self._dead(one, body)
         headers = relayed_headers(one.headers, self._routing.contract, course.target, one.position)
         made = Outgoing(one, body, headers)
         reason = self._target.misfit(made)
@@ -411,21 +413,13 @@ class Relay:
         is_due = self._told_at is None or (now - self._told_at).total_seconds() >= PROGRESS_S
         if is_due and numbers != self._told:
             self._told_at, self._told = now, numbers
-            self._say("progress", told(counts), **self._numbers())
-
-    def _numbers(self) -> dict[str, object]:
-        return plain_counts(self.counts)
+            self._say("progress", told(counts), **plain(self.counts))
 
     def _age(self, at: Instant) -> float:
         return max(0.0, (self._clock.now() - at).total_seconds())
 
     def _say(self, kind: str, says: str, **details: object) -> None:
         self._tell(Event(kind, says, self._clock.now(), details))
-
-
-def plain_counts(counts: Counts) -> dict[str, object]:
-    """The counts by name."""
-    return {one.name: getattr(counts, one.name) for one in fields(counts)}
 
 
 def told(counts: Counts) -> str:

@@ -141,10 +141,10 @@ class EnvoyDataPlane:
 
     def health(self) -> tuple[PartHealth, ...]:
         """Envoy; and the lens hop, where a published table needs it."""
-        running, hop = self._process.running(), self._hop.health()
+        running = self._process.running()
         parts = [PartHealth("envoy", running is not None, f"process {running.pid}" if running else "not running")]
         if wanted := _ways(self._record.tables()):
-            parts.append(_hop_health(hop, len(wanted)))
+            parts.append(_hop_health(self._hop.health(), len(wanted)))
         return tuple(parts)
 
     def stop(self) -> None:

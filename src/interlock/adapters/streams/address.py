@@ -53,7 +53,10 @@ class Place:
 
 def place_of(url: str) -> Place:
     """The place that `url` names; StreamAddressInvalid."""
-    at = urlsplit(url)
+    try:
+        at = urlsplit(url)
+    except ValueError as wrong:
+        raise StreamAddressInvalid(f"this is no URL: {wrong}") from wrong
     if at.scheme not in _PORTS:
         raise StreamAddressInvalid(f"{at.scheme or 'no scheme'} is none of nats, tls, kafka")
     login, _, hosts = at.netloc.rpartition("@")
@@ -92,7 +95,7 @@ def _wanted(scheme: str) -> str:
 
 def _partitions(given: str) -> tuple[int, ...]:
     parts = given.split(",") if given else []
-    if not all(part.isdigit() for part in parts):
+    if not all(part.isdecimal() for part in parts):
         raise StreamAddressInvalid(f"partitions={given} is no list of numbers")
     return tuple(int(part) for part in parts)
 

@@ -55,7 +55,7 @@ def pairs_of(block: bytes) -> Headers:
 
 
 class Link:
-    """A connection and its JetStream context. `closed` is set by whatever ends it."""
+    """A connection and its JetStream context. `on_closed` is told by whatever ends it."""
 
     def __init__(self, place: Place, name: str) -> None:
         self._place, self._name = place, name
@@ -80,7 +80,7 @@ class Link:
         """The result of `work` on the loop; BusAway when the server does not answer within the limit."""
         import nats.errors
 
-        future = asyncio.run_coroutine_threadsafe(_within(work, limit_s), self._loop)
+        future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, limit_s), self._loop)
         try:
             return future.result()
         except (TimeoutError, nats.errors.Error, OSError) as fault:
@@ -151,10 +151,6 @@ class Link:
         self._thread.join(CALL_S)
         if not self._thread.is_alive():
             self._loop.close()
-
-
-async def _within(work: Coroutine[Any, Any, Result], limit_s: float) -> Result:
-    return await asyncio.wait_for(work, limit_s)
 
 
 async def stream_of(link: Link, place: Place) -> StreamInfo:

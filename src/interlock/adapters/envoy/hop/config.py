@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,8 @@ class Sockets:
 
     def of(self, way: Way) -> list[Path]:
         """One address for each worker."""
-        return [self.directory / f"{way.name}-{worker}.sock" for worker in range(self.workers)]
+        name = way.name
+        return [self.directory / f"{name}-{worker}.sock" for worker in range(self.workers)]
 
 
 def sockets(state_dir: Path, workers: int) -> Sockets:
@@ -110,13 +111,5 @@ def ways(release: str, deployment: Deployment) -> list[Way]:
 
 def all_ways(backends: Iterable[Backend]) -> tuple[Way, ...]:
     """Every way of a table, each once."""
-    return tuple(sorted(_unique(backends), key=lambda way: way.name))
-
-
-def _unique(backends: Iterable[Backend]) -> Iterator[Way]:
-    seen: set[str] = set()
-    for backend in backends:
-        for way in ways(backend.release, backend.deployment):
-            if way.name not in seen:
-                seen.add(way.name)
-                yield way
+    found = {way.name: way for backend in backends for way in ways(backend.release, backend.deployment)}
+    return tuple(found[name] for name in sorted(found))

@@ -52,16 +52,17 @@ class Hop:
     def serve(self, ways: tuple[Way, ...]) -> None:
         """Return when every way is served; the hop ends when there are none. HopFailed when they are not."""
         self._ending = [pid for pid in self._ending if is_alive(pid)]
-        config = Config(ways, self._sockets.workers, __version__)
         if not ways:
             self.stop()
             return
-        found = self.health()
-        if found and found["config"] == config.digest:
+        config = Config(ways, self._sockets.workers, __version__)
+        found, wanted = self.health(), config.digest
+        if found and found["config"] == wanted:
             return
         replace(self._file, json.dumps(dump(config)).encode())
-        told = self._ask("apply") if found else self._start()
-        if told is None or told["config"] != config.digest:
+        is_current = found is not None and found.get("code") == __version__
+        told = self._ask("apply") if is_current else self._start()
+        if told is None or told["config"] != wanted:
             why = (told or {}).get("failed") or last_words(self._log)
             raise HopFailed(f"the lens hop does not serve: {why}", remedy=f"See {self._log}.")
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from interlock import __version__
 from interlock.adapters.envoy.hop.config import Config, Sockets, Way
 from interlock.adapters.envoy.hop.server import Place
 from interlock.adapters.envoy.hop.worker import Translators, inode, place, work
@@ -80,7 +81,7 @@ class Parent:
         try:
             for path in self._paths(wanted.ways):
                 self._open(path)
-            fresh = [self._fork(number) for number in range(wanted.workers)]
+            fresh.extend(self._fork(number) for number in range(wanted.workers))
         except (OSError, WorkerFailed):
             self.config, self.places = before, places
             self._end(fresh)
@@ -91,11 +92,13 @@ class Parent:
         self.late.clear()
 
     def health(self) -> dict[str, Any]:
-        current = [c for c in self.children.values() if c.config == self.config.digest]
+        serving = self.config.digest
+        current = [child for child in self.children.values() if child.config == serving]
         return {
             "nonce": self.nonce,
             "pid": os.getpid(),
-            "config": self.config.digest,
+            "code": __version__,
+            "config": serving,
             "ways": len(self.config.ways),
             "workers": len(current),
             "wanted": self.config.workers,
@@ -116,7 +119,7 @@ class Parent:
         for number in due:
             try:
                 self._fork(number)
-            except WorkerFailed as failed:
+            except (OSError, WorkerFailed) as failed:
                 print(failed, file=sys.stderr, flush=True)  # noqa: T201 (the log of this process)
                 self.late.append((now + LONGEST_PAUSE_S, number))
 
@@ -153,12 +156,19 @@ class Parent:
                 os.kill(pid, signal.SIGTERM)
 
     def _fork(self, number: int) -> int:
-        """Start worker `number`; its process id once it serves. WorkerFailed when it does not."""
+        """Start worker `number`; its process id once it serves. WorkerFailed when it does not, OSError when there
+        is no room for it.
+        """
         ours = [
             (self.listeners[self.sockets.of(way)[number]][0], self.places[way.name]) for way in self.config.ways
         ]
         read, write = os.pipe()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(read)
+            os.close(write)
+            raise
         if pid == 0:
             self._be_worker(ours, read, write)
         os.close(write)
@@ -258,10 +268,11 @@ def _wakeups() -> Iterator[socket.socket]:
 
 def _answer(control: socket.socket, parent: Parent) -> None:
     connection, _ = control.accept()
-    with connection, suppress(OSError):
+    with connection, suppress(OSError, ValueError):  # what is no question is not answered
         parent.private = (*parent.private[:2], connection)
         connection.settimeout(1.0)
-        asked = json.loads(connection.makefile("rb").readline() or b"{}").get("ask")
+        question = json.loads(connection.makefile("rb").readline() or b"{}")
+        asked = question.get("ask") if isinstance(question, dict) else None
         told = parent.health()
         if asked == "apply":
             told = _applied(parent)
