@@ -103,6 +103,8 @@ def by_query(asked: Trip, table: Table, share: float = 1.0) -> Counts:
     """The counts, by the engine that holds the table. EngineRefuses."""
     if table.engine.name not in get_args(Engine):
         raise EngineRefuses(f"lenses are not run on {table.engine.name}", remedy="Use --engine records.")
+    if dotted := next((one.name for one in asked.source.fields if "." in one.name), None):
+        raise EngineRefuses(f"`{dotted}` has a dot in its name", remedy="Use --engine records.")
     if share < 1:
         table = replace(table, rows=table.engine.sample(table.rows, share))
     return _Query(asked, table).counts()

@@ -18,8 +18,8 @@ from interlock.adapters.schemas.compute import EngineRefuses
 from interlock.adapters.schemas.lens_fit import COLUMN_MISFIT
 from interlock.adapters.schemas.lens_tables import lens_table
 from interlock.adapters.schemas.row_files import Form
-from interlock.adapters.schemas.row_values import arrow_schema, arrow_type, records_of, table_of
-from interlock.adapters.schemas.tables import DataUnreadable, ibis_or_refuse
+from interlock.adapters.schemas.row_values import DataUnreadable, arrow_schema, arrow_type, records_of, table_of
+from interlock.adapters.schemas.tables import ibis_or_refuse
 from interlock.domain.lenses.apply import Rejected
 from interlock.domain.lenses.audit import hidden
 from interlock.domain.lenses.generate import translator
@@ -479,7 +479,7 @@ def _json(text: bytes) -> Any:
 
     try:
         record = msgspec.json.decode(text)
-        if isinstance(record, dict) and text.count(b":") == _colons(record):
+        if isinstance(record, dict) and text.count(b":") == _colons(record) and b"\\u003" not in text:
             return record
     except (msgspec.MsgspecError, RecursionError):
         pass

@@ -43,6 +43,8 @@ def prepared(
     of binary formats and of text. aside: what is done with each record besides.
     """
     to = form_of(target)
+    if rejects is not None and rejects.resolve() == target.resolve():
+        raise TargetIsSource(f"{rejects} is where the rows go", remedy="Name another file for the rejected ones.")
     with _opened(source, database, part_rows, part_bytes) as (rows, origin):
         for path in (target, rejects):
             if not database and path is not None and path.exists() and path.samefile(source):

@@ -15,8 +15,10 @@ from typing import Any, Protocol
 from interlock.adapters.schemas.parquet_footer import MAGIC, joined, split
 from interlock.adapters.schemas.row_files import Form
 from interlock.adapters.schemas.row_values import arrow_schema, records_of, table_of
-from interlock.domain.schemas.field import Bytes, Field, List, Map, Struct, Tensor
+from interlock.domain.schemas.field import Bytes, Duration, Field, List, Map, Struct, Tensor
 from interlock.kernel.errors import Invariant, Refused
+
+_NO_CELL = List | Map | Struct | Tensor | Bytes | Duration
 
 
 class FormRefuses(Refused):
@@ -56,7 +58,7 @@ def encoder(form: Form, fields: tuple[Field, ...], delimiter: str = ",") -> Enco
         case "arrow":
             return _Arrow(fields)
         case "csv":
-            nested = [one for one in fields if isinstance(one.type, List | Map | Struct | Tensor | Bytes)]
+            nested = [one for one in fields if isinstance(one.type, _NO_CELL)]
             if nested:
                 says = f"CSV holds plain values, and `{nested[0].name}` is a {nested[0].type.kind}"
                 raise FormRefuses(says, remedy="Write Parquet, Arrow or JSON lines, or unnest it in the lens.")

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from interlock.adapters.schemas.tables import DataMissing, DataUnreadable, first_line
+from interlock.adapters.schemas.row_values import DataUnreadable
+from interlock.adapters.schemas.tables import DataMissing, first_line
 from interlock.engine.lens_data import Piece, Place
 from interlock.kernel.digest import digest
 
@@ -341,10 +342,12 @@ def _header(path: Path) -> tuple[str, ...]:
 
 def _first_row(block: bytes) -> int:
     """Where the first record ends."""
-    end = 0
-    while (end := block.find(b"\n", end) + 1) > 0:
-        if block.count(b'"', 0, end) % 2 == 0:
+    start = quotes = 0
+    while (end := block.find(b"\n", start) + 1) > 0:
+        quotes += block.count(b'"', start, end)
+        if quotes % 2 == 0:
             return end
+        start = end
     return 0
 
 
@@ -355,10 +358,12 @@ def _after_line(block: bytes) -> int:
 
 def _after_row(block: bytes) -> int:
     """The same for CSV, where a quoted value may hold line ends: a record ends outside of quotes (RFC 4180, 2)."""
-    end = len(block)
-    while (end := block.rfind(b"\n", 0, end)) >= 0:
-        if block.count(b'"', 0, end) % 2 == 0:
-            return end + 1
+    end, quotes = len(block), block.count(b'"')
+    while (at := block.rfind(b"\n", 0, end)) >= 0:
+        quotes -= block.count(b'"', at, end)
+        if quotes % 2 == 0:
+            return at + 1
+        end = at
     return 0
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal as Exact
 from typing import Any
 
 from interlock.adapters.schemas.arrow import arrow_type_of
-from interlock.domain.lenses.apply import as_json
+from interlock.domain.lenses.apply import EXACT_LIMIT, as_json
+from interlock.domain.schemas.describe import described
 from interlock.domain.schemas.field import (
     Bytes,
     Date,
@@ -36,11 +38,18 @@ from interlock.domain.schemas.field import (
 )
 from interlock.domain.schemas.ranges import UNIT_NS
 from interlock.domain.schemas.values import counted
+from interlock.kernel.errors import Invalid
 
 Record = dict[str, Any]
 Change = Callable[[Any], Any]
 _EPOCH = datetime.datetime(1970, 1, 1)
 _US = 1000
+
+
+class DataUnreadable(Invalid):
+    """A file or database cannot be read as what it is said to be."""
+
+    code = "data.unreadable"
 
 
 def arrow_type(one: Type, is_counted: bool = False) -> Any:
@@ -84,13 +93,29 @@ def arrow_schema(fields: Iterable[Field], is_counted: bool = False) -> Any:
 
 
 def records_of(table: Any, fields: tuple[Field, ...]) -> list[Record]:
-    """The rows of an Arrow table whose columns are of the fields' types; other columns stay as they are."""
-    counts = {one.name: arrow_type(one.type, is_counted=True) for one in fields}
+    """The rows of an Arrow table whose columns are of the fields' types, moments also in other units; other columns
+    stay as they are, and so do numbers of a column that has some beyond its field. DataUnreadable for moments that
+    are finer than the field.
+    """
+    known = {one.name: one.type for one in fields}
     for place, name in enumerate(table.column_names):
-        if name in counts and not table.schema.types[place].equals(counts[name]):
-            table = table.set_column(place, name, table.column(place).cast(counts[name]))
+        if name in known:
+            table = table.set_column(place, name, _counting(table.column(place), name, known[name]))
     change = _object_from(fields)
     return [change(row) for row in table.to_pylist()]
+
+
+def _counting(column: Any, name: str, one: Type) -> Any:
+    """By way of the field's own type: the count of a moment is in the unit that its column has."""
+    import pyarrow as pa
+
+    try:
+        return column.cast(arrow_type(one)).cast(arrow_type(one, is_counted=True))
+    except pa.ArrowInvalid as error:
+        if isinstance(one, Int | Float | Number):
+            return column
+        says = f"the column `{name}` has a value that {described(one)} does not hold"
+        raise DataUnreadable(says, remedy="Correct the contract, or the column.") from error
 
 
 def _object_from(fields: tuple[Field, ...]) -> Callable[[Record], Record]:
@@ -122,6 +147,8 @@ def _from(one: Type) -> Change | None:
             return lambda count: _length(count * UNIT_NS[unit])
         case Decimal():
             return lambda value: as_json(value, one)
+        case Float() | Number():
+            return lambda value: value if math.isfinite(value) else None
         case Bytes():
             return lambda value: base64.b64encode(value).decode()
         case Json():
@@ -193,9 +220,9 @@ def _to(one: Type) -> Change | None:
         case Decimal():
             return lambda value: Exact(str(value))
         case Int():
-            return lambda value: int(value) if isinstance(value, float) and value.is_integer() else value
+            return _whole
         case Float() | Number():
-            return lambda value: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+            return _double
         case Bytes():
             return lambda text: base64.b64decode(text, validate=True)
         case Json():
@@ -210,6 +237,24 @@ def _to(one: Type) -> Change | None:
             return lambda pairs: [(k, None if v is None else change(v)) for k, v in pairs.items()]
         case _:
             return None
+
+
+def _whole(value: Any) -> Any:
+    """Arrow would cut a fraction off."""
+    if not isinstance(value, float):
+        return value
+    if not value.is_integer():
+        raise ValueError("no integer")
+    return int(value)
+
+
+def _double(value: Any) -> Any:
+    """Arrow would round an integer that no double is."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    if abs(value) > EXACT_LIMIT:
+        raise ValueError("no double")
+    return float(value)
 
 
 def _counted(text: Any, one: Type) -> int:

@@ -20,10 +20,10 @@ from typing import Any, Literal, Protocol
 import sqlalchemy as sa
 
 from interlock.adapters.schemas.columns import field_of_column
-from interlock.adapters.schemas.row_values import table_of
+from interlock.adapters.schemas.row_values import DataUnreadable, table_of
 from interlock.adapters.schemas.sqlite import chance, prepare_sqlite
 from interlock.domain.schemas.field import Bool, Field, Timestamp, Type
-from interlock.kernel.errors import Invalid, Missing, Unavailable
+from interlock.kernel.errors import Missing, Unavailable
 from interlock.kernel.ident import did_you_mean
 
 _TEXT = (".csv", ".tsv")
@@ -43,12 +43,6 @@ class DataMissing(Missing):
     """There is no such file or table."""
 
     code = "data.missing"
-
-
-class DataUnreadable(Invalid):
-    """A file or database cannot be read as what it is said to be."""
-
-    code = "data.unreadable"
 
 
 class Engine(Protocol):

@@ -59,6 +59,8 @@ def at_path(record: Any, path: str, absent: Any = ABSENT) -> Any:
     name, _, rest = path.partition(".")
     match record:
         case dict():
+            if path in record:  # a name may have dots itself
+                return record[path]
             inner = record.get(name, absent)
             return at_path(inner, rest, absent) if rest else inner
         case list():

@@ -16,7 +16,8 @@ from interlock.adapters.schemas.compute import EngineRefuses
 from interlock.adapters.schemas.lens_fit import COLUMN_MISFIT
 from interlock.adapters.schemas.lens_shapes import STRAY
 from interlock.adapters.schemas.lens_tables import engine_of, lens_lacks, lens_table
-from interlock.adapters.schemas.tables import DataUnreadable, opened
+from interlock.adapters.schemas.row_values import DataUnreadable
+from interlock.adapters.schemas.tables import opened
 from interlock.domain.lenses.ops import Add, Cast, Drop, Each, Fill, Head, Map, Nest, Program, Rename, Unit, Wrap
 from interlock.domain.schemas.field import (
     BOOLEAN,

@@ -16,8 +16,7 @@ from pyarrow import parquet
 from interlock.adapters.schemas.parquet_footer import MAGIC, joined, split
 from interlock.adapters.schemas.row_encoders import FormRefuses, encoder
 from interlock.adapters.schemas.row_files import form_of, identity_of, row_file
-from interlock.adapters.schemas.row_values import records_of, table_of
-from interlock.adapters.schemas.tables import DataUnreadable
+from interlock.adapters.schemas.row_values import DataUnreadable, records_of, table_of
 from interlock.domain.schemas.field import (
     Bool,
     Bytes,

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from interlock.adapters.schemas.infer import inferred
+from interlock.adapters.schemas.row_values import DataUnreadable
 from interlock.adapters.schemas.sqlite import prepare_sqlite
-from interlock.adapters.schemas.tables import DataMissing, DataUnreadable, opened
+from interlock.adapters.schemas.tables import DataMissing, opened
 from interlock.adapters.schemas.validate import validated
 from interlock.domain.checks.check import Part
 from interlock.domain.schemas.contract import Check, Contract, Object, Rule

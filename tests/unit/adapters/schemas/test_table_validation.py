@@ -10,7 +10,8 @@ import duckdb
 import pytest
 
 from interlock.adapters.schemas.guard import only_reads
-from interlock.adapters.schemas.tables import DataMissing, DataUnreadable, opened
+from interlock.adapters.schemas.row_values import DataUnreadable
+from interlock.adapters.schemas.tables import DataMissing, opened
 from interlock.adapters.schemas.validate import REDACTED, validated
 from interlock.domain.checks.check import CheckResult, Part
 from interlock.domain.checks.record import as_document, results_from
