@@ -165,6 +165,9 @@ REFUSED: list[tuple[BodyShape, Any, Program, str]] = [
     ("oip", {"inputs": [{**one, "shape": []}]}, (), "`a` has no shape"),
     ("oip", {"inputs": [{**one, "shape": [True]}]}, (), "`a` has no shape"),
     ("oip", {"inputs": [{**one, "shape": [2]}]}, (), "`a` has not as many values as its shape says"),
+    ("oip", {"inputs": [{**one, "shape": [10**9, 0], "data": []}]}, (), "`a` has a shape that no values fill"),
+    ("oip", {"inputs": [{**one, "shape": [1, 10**9, 0], "data": []}]}, (), "`a` has a shape that no values fill"),
+    ("oip", {"inputs": [{**one, "shape": [1] * 3_000 + [2], "data": [1, 2]}]}, (), "`a` has a shape that"),
     ("oip", {"inputs": [{**one, "data": [[1], [2]], "shape": [2, 2]}]}, (), "`a` has not as many values"),
     ("oip", {"inputs": [{**one, "data": None, "parameters": {"binary_data_size": 8}}]}, (), "as binary data"),
     (
@@ -195,3 +198,16 @@ def test_a_request_that_selects_answers_by_name_is_rejected_where_answers_are_tr
     assert run({"inputs": [one]}) == {"inputs": [one]}
     with pytest.raises(Rejected, match="selects tensors of the answer"):
         run({"inputs": [one], "outputs": [{"name": "score"}]})
+
+
+@pytest.mark.parametrize("outputs", [None, 3, {"name": "s"}, [None, "s"]])
+def test_what_a_request_asks_for_may_be_written_badly(outputs: Any) -> None:
+    """It is the server's to refuse: the records are there, and are translated."""
+    translated = body_run((Rename("a", "b"),), "oip")({"inputs": [one], "outputs": outputs})
+    assert translated == {"inputs": [{**one, "name": "b"}], "outputs": outputs}
+
+
+def test_empty_values_are_values() -> None:
+    """A tensor whose rows hold nothing keeps its shape."""
+    empty = {**one, "shape": [3, 0], "data": []}
+    assert body_run((Rename("a", "b"),), "oip")({"inputs": [empty]}) == {"inputs": [{**empty, "name": "b"}]}

@@ -86,3 +86,13 @@ def test_nothing_is_kept_of_what_survives() -> None:
     there, back = compile_program(lossless), compile_program(reversed_ops(lossless))
     row = {"plane": {"model": "A"}}
     assert complement(row, back(there(row))) == ()
+
+
+def test_what_survives_may_be_of_any_depth() -> None:
+    """Deeper than any walk: it is the same thing that came back."""
+    deep: list[Any] = []
+    for _ in range(5_000):
+        deep = [deep]
+    there, back = compile_program((Drop("seat"),)), compile_program(reversed_ops((Drop("seat"),)))
+    row = {"deep": deep, "seat": None}
+    assert complement(row, back(there(row))) == ()

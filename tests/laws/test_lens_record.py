@@ -268,6 +268,26 @@ def test_names_are_never_code(name: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "pairs", [((1, "a"), (True, "b")), ((0.0, "a"), (1, "c"), (False, "b")), ((True, "b"), (1, "a"))]
+)
+@pytest.mark.parametrize("value", [0, 1, 1.0, True, False, None])
+def test_a_map_may_name_both_true_and_1(pairs: tuple[tuple[Any, Any], ...], value: Any) -> None:
+    """Which are one key in Python, and two values in JSON."""
+    program = (Map("a", pairs, ("z",)),)
+    for one in (INTEGER, NUMBER, BOOLEAN):
+        assert_same(program, translator(program, (Field("a", one),), is_open=False), {"a": value})
+
+
+@pytest.mark.parametrize("pairs", [((None, False), (0, None)), ((0, "a"), (None, "b"))])
+@pytest.mark.parametrize("value", [0, 0.0, None, 7, False])
+def test_a_map_of_numbers_may_name_null(pairs: tuple[tuple[Any, Any], ...], value: Any) -> None:
+    """Null becomes what its pair says, whether the contract expects it or not."""
+    for program in ((Map("a", pairs, ("z",)),), (Map("a", pairs),)):
+        for fields in ((), (Field("a", INTEGER, nullable=True),), (Field("a", INTEGER),)):
+            assert_same(program, translator(program, fields, is_open=False), {"a": value})
+
+
 def test_what_the_fast_path_met_is_not_told() -> None:
     """A rejection carries no exception of the fast path, whose text may hold a value."""
     translate = translator((Map("s", (("x", "y"),)),), (Field("s", STRING),), is_open=False)

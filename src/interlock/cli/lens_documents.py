@@ -40,12 +40,7 @@ class Found:
 
     @property
     def title(self) -> str:
-        return titled(self.lens)
-
-
-def titled(lens: Lens) -> str:
-    """How commands name it: `order@1..2`."""
-    return f"{lens.contract}@{lens.older}..{lens.newer}"
+        return self.lens.title
 
 
 def workspace_of(root: Path) -> tuple[Workspace, list[Finding]]:
@@ -64,15 +59,19 @@ def found_lens(root: Path, given: str) -> Found:
     """The lens that `given` names: a file, or CONTRACT@OLDER..NEWER, or a contract that has one lens alone.
     LensUnknown; LensUnreadable for a file that holds none that can be used.
     """
-    workspace, findings = workspace_of(root)
+    return found_in(*workspace_of(root), given)
+
+
+def found_in(workspace: Workspace, findings: list[Finding], given: str) -> Found:
+    """`found_lens` in a workspace that was loaded, with its findings."""
     if Path(given).is_file():
         return _in_file(Path(given), workspace)
-    known = {titled(one): one for one in (*workspace.drafts, *workspace.lenses)}
+    known = {one.title: one for one in (*workspace.drafts, *workspace.lenses)}
     chosen = [one for title, one in known.items() if given in (title, one.contract)]
     if len(chosen) == 1:
         return joined(chosen[0], workspace)
     if chosen:
-        listed = ", ".join(titled(one) for one in chosen)
+        listed = ", ".join(one.title for one in chosen)
         raise LensUnknown(f"{given} has several lenses", remedy=f"Name one of them: {listed}.")
     broken = [f for f in findings if f.is_blocking and f.subject.startswith("lens") and given in f.subject]
     if broken:

@@ -21,13 +21,13 @@ _WIDEST = 36
 @click.pass_obj
 def list_(obj: dict[str, Any], output: str) -> None:
     """Every lens of the workspace, drafts too."""
-    from interlock.cli.lens_documents import all_lenses, titled, workspace_of
+    from interlock.cli.lens_documents import all_lenses, workspace_of
     from interlock.kernel.digest import digest, short
 
     workspace, _ = workspace_of(obj["workspace"])
     rows = [
         {
-            "lens": titled(one),
+            "lens": one.title,
             "status": "draft" if one.is_draft else "active",
             "ops": len(one.ops),
             "digest": digest(one.ops),

@@ -82,7 +82,7 @@ def import_(
     from interlock.adapters.workspace.loader import write_once
     from interlock.cli.contract_files import opened
     from interlock.cli.lens_documents import written
-    from interlock.cli.lens_suggest import apart, left_open
+    from interlock.cli.lens_suggest import apart, left_open, tell
     from interlock.domain.lenses.migration_rules import rules_in
     from interlock.domain.lenses.migration_rules_import import lens_of
     from interlock.domain.lenses.migration_rules_read import RuleUnreadable
@@ -99,13 +99,8 @@ def import_(
     findings = left_open(text, str(target or "draft"), *ends)
     if target:
         write_once(target, text)
-
-    def tell() -> None:
-        for finding in findings:
-            click.echo(str(finding), err=True)
-        click.echo(f"wrote {target}" if target else text, nl=bool(target))
-
-    show(output, {"lens": text, "findings": plain(findings), "written": str(target or "")}, tell)
+    document = {"lens": text, "findings": plain(findings), "written": str(target or "")}
+    show(output, document, lambda: tell(text, findings, target))
 
 
 def _json(file: str) -> Any:
@@ -115,5 +110,5 @@ def _json(file: str) -> Any:
         return json.loads(sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig"))
     except OSError as error:
         raise click.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RuleUnreadable(f"it is no JSON: {error}", remedy="Give the rules as JSON.", where=file) from error

@@ -69,7 +69,7 @@ def suggest(
         "findings": plain(open_),
         "written": str(target or ""),
     }
-    show(output, document, lambda: _print(text, open_, target))
+    show(output, document, lambda: tell(text, open_, target))
 
 
 def _told(at: str, entry: Entry) -> dict[str, Any]:
@@ -78,7 +78,8 @@ def _told(at: str, entry: Entry) -> dict[str, Any]:
     return {"in": at.rstrip("."), "op": entry.document, "confidence": entry.guess.confidence, "reasons": reasons}
 
 
-def _print(text: str, findings: list[Finding], target: Path | None) -> None:
+def tell(text: str, findings: list[Finding], target: Path | None) -> None:
+    """A draft for a person: what it leaves open, on standard error, then the text, or where it was written."""
     for finding in findings:
         click.echo(str(finding), err=True)
     click.echo(f"wrote {target}" if target else text, nl=bool(target))

@@ -17,7 +17,7 @@ def keep(context: Context, tx: Transaction, workspace: Workspace, plan: Plan) ->
     that was moved meanwhile is kept with the next plan.
     """
     places = {f"contract:{c.name}@{c.version}": c.where for c in workspace.contracts.values()}
-    places |= {f"lens:{x.contract}@{x.older}..{x.newer}": x.where for x in workspace.lenses}
+    places |= {x.subject: x.where for x in workspace.lenses}
     for one in plan.contents:
         where = places.get(f"{one.kind}:{one.name}", "")
         if not where or tx.read("content", one.digest) is not None:

@@ -81,7 +81,7 @@ def _lua(program: Program, fields: tuple[Field, ...]) -> tuple[str, ...]:
 def together(workspace: Workspace, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """What is to say of all lenses together, and of documents that are no lens for their errors."""
     lenses = (*workspace.lenses, *workspace.drafts)
-    known = {f"lens:{one.contract}@{one.older}..{one.newer}" for one in lenses}
+    known = {one.subject for one in lenses}
     read = [one for one in findings if one.subject.startswith("lens") and one.subject not in known]
     return (*read, *network_findings(workspace.lenses, workspace.contracts))
 
@@ -113,8 +113,8 @@ class Row:
 def environments_compared(found: Sequence[Environment]) -> tuple[Row, ...]:
     """Contracts and lenses with their digests, whether lenses are sound, and what they lose of the data of each."""
     rows = [_row(f"contract {title}", [_contract(one, title) for one in found]) for title in _contracts(found)]
-    for title in sorted({_titled(lens) for one in found for lens in _lenses(one)}):
-        lenses = [next((lens for lens in _lenses(one) if _titled(lens) == title), None) for one in found]
+    for title in sorted({lens.title for one in found for lens in _lenses(one)}):
+        lenses = [next((lens for lens in _lenses(one) if lens.title == title), None) for one in found]
         pairs = list(zip(found, lenses, strict=True))
         rows.append(_row(f"lens {title}", [digest(lens.ops) if lens else "" for lens in lenses]))
         rows.append(_row(f"lens {title} status", [_status(one, lens) for one, lens in pairs]))
@@ -141,10 +141,6 @@ def _contract(one: Environment, title: str) -> str:
 def _lenses(one: Environment) -> Iterator[Lens]:
     yield from one.workspace.lenses
     yield from one.workspace.drafts
-
-
-def _titled(lens: Lens) -> str:
-    return f"{lens.contract}@{lens.older}..{lens.newer}"
 
 
 def _status(one: Environment, lens: Lens | None) -> str:

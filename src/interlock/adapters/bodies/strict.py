@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from interlock.domain.lenses.apply import MAX_DEPTH, Record, Rejected
+from interlock.domain.lenses.apply import MAX_DEPTH, Record, Rejected, depth
 from interlock.domain.lenses.generate import translator
 from interlock.domain.lenses.ops import Program
 from interlock.domain.schemas.field import Field
@@ -107,7 +107,7 @@ def read(body: bytes) -> Any:
         raise TooDeep from None
     except ValueError:
         raise NotJson from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+    if text.count("[") + text.count("{") > MAX_DEPTH and depth(data) > MAX_DEPTH:
         raise TooDeep
     return data
 
@@ -149,16 +149,6 @@ def _refused(name: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_float, parse_int=_int, parse_constant=_refused)
-
-
-def _depth(value: Any) -> int:
-    match value:
-        case dict():
-            return 1 + max(map(_depth, value.values()), default=0)
-        case list():
-            return 1 + max(map(_depth, value), default=0)
-        case _:
-            return 0
 
 
 def written(data: Any) -> bytes:

@@ -82,7 +82,7 @@ def typed_translator(program: Program, fields: Sequence[Field], strict: Translat
             records = many(body)
             if _is_plain(body, size * len(records)):
                 return _encode([run(one) for one in records])
-        except Exception:
+        except Exception:  # whatever it is, the strict way decides, and says why
             pass
         return strict(body)
 
@@ -92,7 +92,7 @@ def typed_translator(program: Program, fields: Sequence[Field], strict: Translat
                 (body.count(_COLON) <= size and _BRACKET not in body and body.isascii()) or _is_plain(body, size)
             ):
                 return _encode(run(one(body)))
-        except Exception:
+        except Exception:  # likewise
             pass
         return several(body) if body[:1] == b"[" else strict(body)
 
@@ -115,7 +115,7 @@ def keyed_translator(program: Program, fields: Sequence[Field], strict: Translat
                 records = many(body)
                 if _is_plain(body, sum(map(len, records))) or _is_sound(body):
                     return _encode([functions.translated(record) for record in records])
-        except Exception:
+        except Exception:  # likewise
             pass
         return strict(body)
 

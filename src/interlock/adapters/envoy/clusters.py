@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from interlock.adapters.envoy import lua
 from interlock.adapters.envoy.addresses import split_endpoint
 from interlock.adapters.envoy.hop.config import Sockets, ways
-from interlock.adapters.envoy.names import API, OVERWRITE, Json, cluster, shadow_cluster
+from interlock.adapters.envoy.names import API, OVERWRITE, Json, cluster, header_mutation, shadow_cluster
 from interlock.domain.releases.route_table import Backend, RouteTable
 from interlock.domain.traffic.baggage import HEADER
 
@@ -88,13 +88,11 @@ def _marked_copy(name: str) -> Json:
     """Marks a copy as one, and names the cluster `name` that the shadow listener is to use. The release's own
     filter brings its baggage in order.
     """
-    kind = f"{API}extensions.filters.http.header_mutation.v3.HeaderMutation"
     marks = [
         _header(lua.SHADOW_HEADER, name, OVERWRITE),
         _header(HEADER, f"{lua.COPY_MEMBER}=1", "APPEND_IF_EXISTS_OR_ADD"),
     ]
-    mutations = {"request_mutations": [{"append": mark} for mark in marks]}
-    return {"name": "interlock.copy", "typed_config": {"@type": kind, "mutations": mutations}}
+    return header_mutation("interlock.copy", request_mutations=[{"append": mark} for mark in marks])
 
 
 def _header(name: str, value: str, action: str) -> Json:

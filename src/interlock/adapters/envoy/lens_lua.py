@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, assert_never
+from typing import assert_never
 
 from interlock.domain.lenses.apply import CASTS, EXACT_LIMIT, MAX_DEPTH, TEXT_DIGITS
 from interlock.domain.lenses.inline import lua_lacks
@@ -39,8 +39,8 @@ from interlock.domain.lenses.ops import (
     Unit,
     Unnest,
     Wrap,
+    first_pairs,
 )
-from interlock.domain.schemas.scalars import identity
 from interlock.kernel.errors import Invalid
 
 _RUNTIME = r"""
@@ -609,10 +609,7 @@ def _names(fields: tuple[str, ...]) -> str:
 
 def _table(op: Map) -> str:
     """Keys: a text after a quotation mark, a number as itself, the words true, false and null."""
-    pairs: dict[tuple[str, Any], tuple[Scalar, Scalar]] = {}
-    for source, target in op.pairs:
-        pairs.setdefault(identity(source), (source, target))
-    return "{" + ", ".join(f"[{_key(source)}] = {_json(target)}" for source, target in pairs.values()) + "}"
+    return "{" + ", ".join(f"[{_key(source)}] = {_json(target)}" for source, target in first_pairs(op)) + "}"
 
 
 def _key(value: Scalar) -> str:

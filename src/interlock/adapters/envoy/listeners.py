@@ -22,6 +22,7 @@ from interlock.adapters.envoy.names import (
     MARKS_FILTER,
     OVERWRITE,
     Json,
+    header_mutation,
 )
 from interlock.adapters.envoy.translate import METADATA
 from interlock.domain.releases.release import ENTITY_HEADER
@@ -142,9 +143,8 @@ def _bad(places: Places) -> Json:
     request goes to a header of the answer, which the digest of it takes away again. (Lua sees no request here.)
     """
     key = {"key": lua.ANSWER_KEY_HEADER, "value": f"%REQ({ENTITY_HEADER})%"}
-    told = {"response_mutations": [{"append": {"header": key, "append_action": OVERWRITE}}]}
-    mutation = {"@type": f"{API}extensions.filters.http.header_mutation.v3.HeaderMutation", "mutations": told}
-    carry = {"name": "interlock.bad_key", "typed_config": mutation}
+    told = [{"append": {"header": key, "append_action": OVERWRITE}}]
+    carry = header_mutation("interlock.bad_key", response_mutations=told)
     digest = _lua("interlock.digest", lua.bad_filter(str(places.captures), BAD_FILE_LIMIT_BYTES))
     response = f"{API}type.matcher.v3.HttpResponse"
     lens, attempts = (

@@ -64,6 +64,12 @@ def switched_on(name: str, config: Json | None = None) -> Json:
     return {name: {"@type": f"{API}config.route.v3.FilterConfig", "config": config or {}}}
 
 
+def header_mutation(name: str, **mutations: list[Json]) -> Json:
+    """The filter `name`, which changes headers: `request_mutations`, `response_mutations`."""
+    kind = f"{API}extensions.filters.http.header_mutation.v3.HeaderMutation"
+    return {"name": name, "typed_config": {"@type": kind, "mutations": mutations}}
+
+
 def cluster(service: str, release: str) -> str:
     """The cluster through which `service` is reached as `release` serves it."""
     return f"{service}@{release}"

@@ -16,7 +16,7 @@ from interlock.adapters.schemas.compute import MAX_DOUBLE, Emitter, Engine
 from interlock.adapters.schemas.lens_terms import Plain, Scope, Term, Unable, both, term
 from interlock.domain.lenses.apply import EXACT_LIMIT, TEXT_DIGITS, as_json
 from interlock.domain.lenses.expressions.evaluate import EPOCH, bounded
-from interlock.domain.lenses.ops import Cast, Map, Scalar, ScalarType, Unit
+from interlock.domain.lenses.ops import Cast, Map, Scalar, ScalarType, Unit, first_pairs
 from interlock.domain.schemas.field import (
     BOOLEAN,
     INTEGER,
@@ -33,7 +33,7 @@ from interlock.domain.schemas.field import (
     Timestamp,
     Type,
 )
-from interlock.domain.schemas.scalars import double, identity
+from interlock.domain.schemas.scalars import double
 
 INT64 = 2**63
 Scalars = Bool | String | Date | Timestamp | Int | Float | Number | Decimal
@@ -493,15 +493,13 @@ def _at(place: int) -> float:
 
 def mapped(op: Map, one: Plain, scope: Scope) -> Plain:
     """Each value that a pair names replaced; the first pair that names it wins."""
-    pairs: dict[Any, tuple[Scalar, Scalar]] = {}
-    for source, target in op.pairs:
-        pairs.setdefault(identity(source), (source, target))
-    null_pair = pairs.pop(identity(None), None)
-    targets = [t for _, t in pairs.values()] + [*op.fallback, *([null_pair[1]] if null_pair else [])]
+    pairs = [pair for pair in first_pairs(op) if pair[0] is not None]
+    null_pair = next((pair for pair in first_pairs(op) if pair[0] is None), None)
+    targets = [t for _, t in pairs] + [*op.fallback, *([null_pair[1]] if null_pair else [])]
     to, held, texts = _common(targets, op.field)
     like = Plain(one.term, True, to, held)
     value = scope.stages.held(one.term)
-    tests = _tests(list(pairs.values()), one, op.field, scope.engine)
+    tests = _tests(pairs, one, op.field, scope.engine)
     if not op.fallback:
         scope.reject(term(lambda v: v.notnull() & ~_any([test(v) for test, _ in tests]), value), op.field, _UNNAMED)
     emitter = Emitter(scope.engine)

@@ -64,8 +64,7 @@ def _softened(one: Finding) -> Finding:
 
 
 def _misplaced(lens: Lens, code: str, says: str, remedy: str) -> Finding:
-    subject = f"lens:{lens.contract}@{lens.older}..{lens.newer}"
-    return Finding(code, Severity.ERROR, subject, says, remedy, lens.where)
+    return Finding(code, Severity.ERROR, lens.subject, says, remedy, lens.where)
 
 
 def check_uses(workspace: Workspace, unread: Collection[AssetId] = ()) -> Iterator[Finding]:

@@ -39,13 +39,12 @@ def reverted(
 
 
 def _back(workspace: Workspace, moved: tuple[tuple[str, str, str, str], ...], part: Part) -> Iterator[Move]:
-    parts = {"service": part == "all", "model": part != "contract", "contract": part != "model"}
     if part != "all" and not any(kind == part for kind, *_ in moved):
         return
     for kind, name, before, after in moved:
         if kind == "service":
             yield Move("service", name, _version(workspace, name, before, after, part))
-        elif parts[kind]:
+        elif part in ("all", kind):
             yield Move("model" if kind == "model" else "contract", name, _earlier(kind, name, before))
 
 

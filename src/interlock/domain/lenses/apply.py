@@ -48,6 +48,7 @@ from interlock.domain.lenses.ops import (
     Unit,
     Unnest,
     Wrap,
+    first_pairs,
 )
 from interlock.domain.schemas.field import Decimal as DecimalType
 from interlock.domain.schemas.field import Type
@@ -62,6 +63,9 @@ TEXT_DIGITS = 15
 
 MAX_DEPTH = 64
 """Objects and arrays may be nested this deep in a translated body."""
+
+_NO_JSON = "the body is not valid JSON"
+_TOO_DEEP = f"the body nests deeper than {MAX_DEPTH}"
 
 Record = dict[str, Any]
 _INTEGER_TEXT = re.compile(rf"[+-]?[0-9]{{1,{TEXT_DIGITS}}}")
@@ -111,7 +115,7 @@ def _step(op: Op) -> Callable[[Record], Record]:
         case Unit():
             return lambda record: _change(record, op.field, lambda value: _unit(op, value))
         case Map(field):
-            table = _table(op)
+            table = {identity(source): target for source, target in first_pairs(op)}
             fallback = op.fallback
             return lambda record: _replace(record, field, table, fallback)
         case Recombine():
@@ -198,8 +202,9 @@ def _unnest(record: Record, fields: tuple[str, ...], source: str) -> Record:
     if any(name not in fields for name in inner):
         raise Rejected(source, "holds fields that the lens does not name")
     left = {k: v for k, v in record.items() if k != source}
-    if taken := next((name for name in inner if name in left), None):
-        raise Rejected(taken, "is there already, so nothing can be moved to it")
+    for name in inner:
+        if name in left:
+            raise Rejected(name, "is there already, so nothing can be moved to it")
     return {**left, **inner}
 
 
@@ -221,21 +226,23 @@ def _scoped(
             return record
         try:
             return {**record, field: within(record[field], run)}
+        except _Misfit as misfit:
+            raise Rejected(field, str(misfit)) from None
         except Rejected as inner:
-            raise Rejected(f"{field}.{inner.field}" if inner.field else field, inner.reason) from None
+            raise Rejected(f"{field}.{inner.field}", inner.reason) from None
 
     return step
 
 
 def _inside(value: Any, run: Callable[[Any], Record]) -> Record:
     if not isinstance(value, dict):
-        raise Rejected("", "is no object")
+        raise _Misfit("is no object")
     return run(value)
 
 
 def _each(value: Any, run: Callable[[Any], Record]) -> list[Any]:
     if not isinstance(value, list) or not all(one is None or isinstance(one, dict) for one in value):
-        raise Rejected("", "is no list of objects")
+        raise _Misfit("is no list of objects")
     return [None if one is None else run(one) for one in value]
 
 
@@ -275,14 +282,6 @@ def _replace(
     if fallback:
         return {**record, field: fallback[0]}
     raise Rejected(field, "has a value that the map does not name")
-
-
-def _table(op: Map) -> dict[tuple[str, Any], Any]:
-    """The pairs by identity; the first that names a value wins."""
-    table: dict[tuple[str, Any], Any] = {}
-    for source, target in op.pairs:
-        table.setdefault(identity(source), target)
-    return table
 
 
 def _unit(op: Unit, value: Any) -> int | float:
@@ -396,10 +395,13 @@ def _read(text: str) -> Any:
         body = json.loads(
             text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=lambda name: _finite(name)
         )
-    except (ValueError, RecursionError):
-        raise Rejected("", "the body is not valid JSON") from None
-    if _depth(body) > MAX_DEPTH:
-        raise Rejected("", f"the body nests deeper than {MAX_DEPTH}")
+    except ValueError:
+        raise Rejected("", _NO_JSON) from None
+    except RecursionError:  # the reader gave up; a text that breaks off is no JSON for that alone
+        is_closed = text.rstrip().endswith(("]", "}"))
+        raise Rejected("", _TOO_DEEP if is_closed else _NO_JSON) from None
+    if depth(body) > MAX_DEPTH:
+        raise Rejected("", _TOO_DEEP)
     return body
 
 
@@ -417,11 +419,12 @@ def _finite(text: str) -> float:
     return number
 
 
-def _depth(value: Any) -> int:
-    match value:
-        case dict():
-            return 1 + max(map(_depth, value.values()), default=0)
-        case list():
-            return 1 + max(map(_depth, value), default=0)
-        case _:
-            return 0
+def depth(value: Any) -> int:
+    """How many objects and arrays are around the innermost value: 0 for a scalar, 1 for a flat record. Level by
+    level, as no recursion goes as deep as what strangers send.
+    """
+    found, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        found += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return found

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from interlock.domain.lenses.apply import Rejected
@@ -440,12 +440,3 @@ def _concerned(effect: Effect, counted: FieldAudit) -> int:
             return counted.rejected
         case _:
             return counted.changed
-
-
-def with_examples(counts: Counts, found: Mapping[str, tuple[Example, ...]], version: str) -> Counts:
-    """The counts with examples for the fields of `version`."""
-    fields = (
-        replace(one, examples=found.get(one.field, one.examples)) if one.version == version else one
-        for one in counts.fields
-    )
-    return replace(counts, fields=tuple(fields))

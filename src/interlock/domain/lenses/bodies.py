@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, assert_never
 
-from interlock.domain.lenses.apply import Record, Rejected, compile_program
+from interlock.domain.lenses.apply import MAX_DEPTH, Record, Rejected, compile_program
 from interlock.domain.lenses.ops import Add, Nest, Program, Recombine, Rename, Unnest
 from interlock.domain.schemas.field import Field
 from interlock.domain.schemas.formats.oip import datatype_of
@@ -78,6 +78,8 @@ _FRAME_KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs", "p
 _RANGES = {f"INT{b}": (-(2 ** (b - 1)), 2 ** (b - 1) - 1) for b in (8, 16, 32, 64)}
 _RANGES |= {f"UINT{b}": (0, 2**b - 1) for b in (8, 16, 32, 64)}
 _FLOATS = frozenset({"FP16", "FP32", "FP64", "BF16"})
+_MOST_EMPTY = 10_000
+"""So many lists without a value a tensor may have: a short text names any number of them."""
 
 
 def body_run(
@@ -265,9 +267,9 @@ def _open_tensors(body: Any) -> tuple[list[Record], Frame]:
 
 def _refuse_binary(body: Record, tensors: list[Record]) -> None:
     """The binary tensor data extension puts numbers behind the JSON."""
-    asked = [body, *tensors, *(one for one in body.get("outputs", ()) if isinstance(one, dict))]
-    for one in asked:
-        told = one.get("parameters")
+    wanted = body.get("outputs")
+    for one in (body, *tensors, *(wanted if isinstance(wanted, list) else ())):
+        told = one.get("parameters") if isinstance(one, dict) else None
         binary = ("binary_data_size", "binary_data", "binary_data_output")
         if isinstance(told, dict) and any(told.get(name) for name in binary):
             raise Rejected(
@@ -280,6 +282,8 @@ def _rows(tensor: Record) -> list[Any]:
     name, shape, data = tensor["name"], tensor.get("shape"), tensor.get("data")
     if not isinstance(shape, list) or not shape or not all(_is_length(d) for d in shape):
         raise Rejected(name, "has no shape with a dimension for the records")
+    if len(shape) > MAX_DEPTH or (0 in shape and math.prod(shape[: shape.index(0)]) > _MOST_EMPTY):
+        raise Rejected(name, "has a shape that no values fill")
     flat = list(_flattened(data, len(shape))) if isinstance(data, list) else None
     if flat is None or len(flat) != math.prod(shape):
         raise Rejected(name, "has not as many values as its shape says")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from interlock.domain.lenses.flow import Fields, Known, Said, is_of_type, known, start, step
+from interlock.domain.lenses.flow import Fields, Known, Said, is_of_type, known, past, start, step
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Each, Inside, Op, Unit, title
 from interlock.domain.lenses.reverse import reversed_ops
@@ -33,16 +33,14 @@ def fit(lens: Lens, older: Contract, newer: Contract) -> list[Finding]:
     said = [*_impossible(lens)] or [*_forward(lens, older, newer)]
     if not any(severity is Severity.ERROR for _, (*_, severity) in said):
         said += [(lens.where, one) for one in _backward(lens, older, newer)]
-    subject = f"lens:{lens.contract}@{lens.older}..{lens.newer}"
-    return [Finding(f"lens.{code}", how, subject, says, remedy, at) for at, (code, says, remedy, how) in said]
+    return [Finding(f"lens.{code}", how, lens.subject, says, remedy, at) for at, (code, says, remedy, how) in said]
 
 
 def unconfirmed(lens: Lens) -> Finding:
     """That the lens is a draft, and what makes it one that counts."""
     says = "it is a draft that nobody has confirmed, so nothing is translated by it"
     remedy = "Look at each guess, correct it, and remove `status: draft`."
-    subject = f"lens:{lens.contract}@{lens.older}..{lens.newer}"
-    return Finding("lens.unconfirmed", Severity.WARNING, subject, says, remedy, lens.where)
+    return Finding("lens.unconfirmed", Severity.WARNING, lens.subject, says, remedy, lens.where)
 
 
 def _impossible(lens: Lens) -> Iterator[Placed]:
@@ -100,8 +98,7 @@ def _nested(given: Known, wanted: Known, version: str, name: str) -> Iterator[Sa
 def _backward(lens: Lens, older: Contract, newer: Contract) -> Iterator[Said]:
     fields = start(newer.fields)
     for op in reversed_ops(lens.ops):
-        for _ in step(op, fields):
-            pass  # forward said it already, or it is a loss
+        past(op, fields)  # forward said what is wrong, or it is a loss
     yield from _returned(fields, older.fields, "")
 
 

@@ -7,13 +7,13 @@ way back a place is restored only where nothing was changed since: what is edite
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from interlock.domain.lenses.apply import Record
 from interlock.domain.schemas.scalars import equal_json
+from interlock.kernel.digest import canonical
 
 Value = tuple[Any, ...]
 """One value, or empty where there is none: absent is not null."""
@@ -36,8 +36,10 @@ def complement(went: Mapping[str, Any], came: Mapping[str, Any]) -> tuple[Kept, 
 
 
 def key_text(key: Sequence[Any]) -> str:
-    """The values of a record's key fields as one text, by which its complement is found again."""
-    return json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))
+    """The values of a record's key fields as one text, by which its complement is found again: 5 and 5.0 are one
+    key, whatever the form of the file in between made of it.
+    """
+    return canonical(key).decode()
 
 
 def _differences(at: tuple[str, ...], went: Mapping[str, Any], came: Mapping[str, Any]) -> Iterator[Kept]:

@@ -34,7 +34,7 @@ from interlock.domain.lenses.ops import (
     Wrap,
     title,
 )
-from interlock.domain.lenses.returned import changed_paths
+from interlock.domain.lenses.returned import changed_paths, ways
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.lenses.trace import dotted, traces
 from interlock.domain.schemas.diff import shown
@@ -204,9 +204,12 @@ def _at(record: Any, path: str) -> str:
     """The JSON text of what stands at the path; of all of them in a list of objects."""
     if not path:
         return ""
-    name, _, rest = path.partition(".")
     if isinstance(record, list):
         return ", ".join(_at(one, path) for one in record)
-    if not isinstance(record, Mapping) or name not in record:
+    if not isinstance(record, Mapping):
         return ""
-    return _at(record[name], rest) if rest else json.dumps(record[name], ensure_ascii=False, default=str)
+    found = (
+        _at(record[name], rest) if rest else json.dumps(record[name], ensure_ascii=False, default=str)
+        for name, rest in ways(record, path)
+    )
+    return next(filter(None, found), "")

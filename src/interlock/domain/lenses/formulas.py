@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from interlock.domain.lenses.expressions.nodes import TEXT, Column, Constant, Expr
 from interlock.domain.lenses.expressions.read import read_expression
 from interlock.domain.lenses.expressions.typing import ExpressionInvalid
-from interlock.domain.lenses.flow import Fields, start, step
+from interlock.domain.lenses.flow import Fields, past, start
 from interlock.domain.lenses.ops import Add, Computed, Drop, Each, Inside, Op, Program, Recombine
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.lenses.rows import known_in
@@ -89,7 +89,7 @@ class _Typing:
                 case _:
                     pass
             ops.append(op)
-            _past(op, fields)
+            past(op, fields)
         return tuple(ops)
 
     def backward(self, program: Program, fields: Fields) -> Program:
@@ -110,7 +110,7 @@ class _Typing:
                     pass
             ops.append(op)
             for back in reversed_ops((op,)):
-                _past(back, fields)
+                past(back, fields)
         return tuple(reversed(ops))
 
     def expr(self, value: Expr, fields: Fields) -> Expr:
@@ -143,8 +143,3 @@ def _inside(name: str, fields: Fields) -> Fields:
     whole = fields.get(name)
     here = whole.element if whole is not None and whole.element is not None else whole
     return dict(here.inside or {}) if here is not None else {}
-
-
-def _past(op: Op, fields: Fields) -> None:
-    for _ in step(op, fields):
-        pass

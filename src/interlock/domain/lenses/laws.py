@@ -71,17 +71,16 @@ def _is_around(path: str, fields: set[str]) -> bool:
 
 def law_findings(lens: Lens, laws: tuple[Law, ...]) -> Iterator[Finding]:
     """What the laws say against the lens: only what it does not tell itself."""
-    subject = f"lens:{lens.contract}@{lens.older}..{lens.newer}"
     for law in laws:
         for one in law.untold:
             says = f"{law.name} fails for `{one.field}`, which is told to be exact: {one.example}"
             remedy = "This is a fault of Interlock; please report it with the lens."
-            yield Finding("lens.law_untold", Severity.ERROR, subject, says, remedy, lens.where)
+            yield Finding("lens.law_untold", Severity.ERROR, lens.subject, says, remedy, lens.where)
         if law.counts.rows == 0:
             listed = ", ".join(f"`{name}`" for name in law.unmade) or "the fields"
             says = f"{law.name} was not tried: no value could be made up for {listed}"
             remedy = "Give such a field a default, or count on data with `lens audit`."
-            yield Finding("lens.law_untried", Severity.INFO, subject, says, remedy, lens.where)
+            yield Finding("lens.law_untried", Severity.INFO, lens.subject, says, remedy, lens.where)
 
 
 def first_record(contract: Contract) -> dict[str, Any]:

@@ -23,6 +23,16 @@ class Lens:
     is_draft: bool = False
     places: tuple[str, ...] = field(default=(), compare=False)
 
+    @property
+    def title(self) -> str:
+        """How people name it: `order@1..2`."""
+        return f"{self.contract}@{self.older}..{self.newer}"
+
+    @property
+    def subject(self) -> str:
+        """What findings about it name."""
+        return f"lens:{self.title}"
+
     def place(self, number: int) -> str:
         """Where the op of that number, from 1, is written."""
         return self.places[number - 1] if number <= len(self.places) else self.where

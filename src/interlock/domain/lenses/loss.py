@@ -17,8 +17,9 @@ Limits: undeclared fields of open content are not seen; magnitudes beyond what `
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal, assert_never
 
@@ -45,6 +46,7 @@ from interlock.domain.lenses.ops import (
     Unit,
     Unnest,
     Wrap,
+    first_pairs,
 )
 from interlock.domain.lenses.returned import at_path, changed_paths
 from interlock.domain.lenses.reverse import reversed_ops
@@ -91,11 +93,11 @@ def loss(lens: Lens, older: Contract, newer: Contract) -> LensLoss:
     back = reversed_ops(lens.ops)
     forward = [FieldLoss("forward", *line) for line in _one_way(lens.ops, older, newer)]
     backward = [FieldLoss("backward", *line) for line in _one_way(back, newer, older)]
-    rollback = [_rolled_back(line, newer, older) for line in backward if line.effect != "exact"]
+    rollback = [_rolled_back(line, older) for line in backward if line.effect != "exact"]
     return LensLoss((*forward, *backward, *rollback))
 
 
-def _rolled_back(line: FieldLoss, newer: Contract, older: Contract) -> FieldLoss:
+def _rolled_back(line: FieldLoss, older: Contract) -> FieldLoss:
     match line.effect:
         case "lost":
             head = f"rolling back after cut-over loses `{line.field}` of records written since"
@@ -203,7 +205,7 @@ def _carried(trace: Trace, given: Field, wanted: Field) -> Iterator[_Said]:
         return
     if given.nullable and not wanted.nullable and not _names_null(trace.steps):
         yield "rejected", f"`{given.name}` may be null, and `{wanted.name}` may not"
-    yield from _by_rule(trace, given)
+    yield from _by_rule(trace)
     if wanted.enum and not any(isinstance(one.leaf, Map) for one in trace.steps):
         yield "rejected", f"`{wanted.name}` may only be {shown(wanted.enum)}"
     yield from _bounds(trace, given, wanted)
@@ -286,7 +288,7 @@ def _names_null(steps: Iterable[Step]) -> bool:
     )
 
 
-def _by_rule(trace: Trace, given: Field) -> Iterator[_Said]:
+def _by_rule(trace: Trace) -> Iterator[_Said]:
     """One or more sentences for each op that is not exact, for a field whose values cannot be listed."""
     name = dotted(trace.source or ())
     for one in trace.steps:
@@ -374,16 +376,9 @@ def _map(op: Map, name: str, has_null: bool) -> Iterator[_Said]:
 
 def _joined(op: Map, has_null: bool) -> tuple[Scalar, ...]:
     """Targets that more than one distinct source becomes; a null that no pair names stays null."""
-    sources: dict[tuple[str, Any], Scalar] = {}
-    for source, target in op.pairs:
-        sources.setdefault(identity(source), target)
-    if has_null:
-        sources.setdefault(identity(None), None)
-    seen: dict[tuple[str, Any], int] = {}
-    for target in sources.values():
-        seen[identity(target)] = seen.get(identity(target), 0) + 1
-    twice = [target for target in sources.values() if seen[identity(target)] > 1]
-    return tuple({identity(target): target for target in twice}.values())
+    pairs = first_pairs(replace(op, pairs=(*op.pairs, (None, None))) if has_null else op)
+    seen = Counter(identity(target) for _, target in pairs)
+    return tuple({key: target for _, target in pairs if seen[key := identity(target)] > 1}.values())
 
 
 def _bounds(trace: Trace, given: Field, wanted: Field) -> Iterator[_Said]:

@@ -42,10 +42,9 @@ def rules_of(lens: Lens, older: Contract, newer: Contract) -> tuple[dict[str, An
 
 
 def _refused(lens: Lens, mode: str, why: str) -> Finding:
-    subject = f"lens:{lens.contract}@{lens.older}..{lens.newer}"
     says = f"the {mode} rule cannot be written in JSONata: {why}"
     remedy = "Translate by the lens itself: in the path, in batches, or with `interlock lens relay`."
-    return Finding("lens.not_in_jsonata", Severity.ERROR, subject, says, remedy, lens.where)
+    return Finding("lens.not_in_jsonata", Severity.ERROR, lens.subject, says, remedy, lens.where)
 
 
 def rules_in(document: Any) -> tuple[Rule, ...] | None:

@@ -16,6 +16,7 @@ from interlock.domain.lenses.guess import Entry, Guess
 from interlock.domain.lenses.migration_rules_read import Node, RuleUnreadable, read_rule, unreadable
 from interlock.domain.lenses.schedule import Group, scheduled
 from interlock.domain.schemas.field import Field
+from interlock.domain.schemas.scalars import double
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,19 @@ def _mode(rules: Sequence[Mapping[str, Any]], mode: str) -> Transform | None:
         try:
             found = transform(read_rule(str(rule.get("expr", ""))))
             for node in found.made.values():
+                if _height(node) > _MOST_LEVELS:  # a chain of so many operators, too
+                    raise unreadable(f"it nests deeper than {_MOST_LEVELS}", node.column)
                 _given(node)  # says what cannot be read while it is known which rule it is
         except RuleUnreadable as why:
             raise RuleUnreadable(f"rule {name!r}, {why.message}", remedy=why.remedy, **why.details) from None
+    return found
+
+
+def _height(node: Node) -> int:
+    found, level = 0, [node]
+    while level:
+        found += 1
+        level = [part for one in level for part in one.parts]
     return found
 
 
@@ -195,8 +206,8 @@ def _given(node: Node) -> dict[str, Any]:
     match node:
         case Node("text", text=text):
             return {"default": text}
-        case Node("number", text=text):
-            return {"default": float(text) if set(text) & set(".eE") else int(text)}
+        case Node("number"):
+            return {"default": _number(node)}
         case Node("negative", parts=(Node("number") as inner,)):
             return {"default": -_given(inner)["default"]}
         case Node("word", text="true" | "false" as text):
@@ -225,6 +236,8 @@ _CALLS = {
     "replace": "replace",
 }
 _TAKES = {"contains": 2, "replace": 3}
+_MOST_DIGITS = 15
+_MOST_LEVELS = 200
 
 
 def formula(node: Node) -> str:
@@ -249,9 +262,9 @@ def formula(node: Node) -> str:
         case Node(kind, parts=(one, other)) if kind in _SIGNS:
             return f"({formula(one)} {_SIGNS[kind]} {formula(other)})"
         case Node(
-            "index", parts=(Node("call", text="split", parts=(one, Node("text") as sep)), Node("number", text=n))
+            "index", parts=(Node("call", text="split", parts=(one, Node("text") as sep)), Node("number") as at)
         ):
-            return f"split_part({formula(one)}, {formula(sep)}, {int(n) + 1})"
+            return f"split_part({formula(one)}, {formula(sep)}, {_counted(at) + 1})"
         case Node("index", parts=(one, _)):
             raise unreadable("an index is read behind $split alone: $split(a, '-')[0]", one.column)
         case Node("call"):
@@ -260,6 +273,20 @@ def formula(node: Node) -> str:
             raise unreadable(
                 f"{node.text or node.kind!r} has no counterpart in the language of lenses", node.column
             )
+
+
+def _counted(one: Node) -> int:
+    """A number that counts parts of a text, or characters."""
+    if not one.text.isdecimal() or len(one.text) > _MOST_DIGITS:
+        says = f"{one.text[:_MOST_DIGITS]} counts neither parts of a text nor characters"
+        raise unreadable(says, one.column, f"Write a whole number of at most {_MOST_DIGITS} digits.")
+    return int(one.text)
+
+
+def _number(one: Node) -> int | float:
+    if (number := double(float(one.text))) is None:
+        raise unreadable("the number is beyond the range of doubles", one.column)
+    return int(one.text) if one.text.isdecimal() else number
 
 
 def _call(node: Node) -> str:
@@ -276,7 +303,8 @@ def _call(node: Node) -> str:
         case "round" if len(args) == 1:
             return f"round_half_even({formula(args[0])})"
         case "substring" if len(args) == 3 and all(one.kind == "number" for one in args[1:]):
-            return f"substring({formula(args[0])}, {int(args[1].text) + 1}, {args[2].text})"
+            start, length = map(_counted, args[1:])
+            return f"substring({formula(args[0])}, {start + 1}, {length})"
         case name if name in _CALLS and len(args) == _TAKES.get(name, 1):
             return f"{_CALLS[name]}({', '.join(formula(one) for one in args)})"
         case name:

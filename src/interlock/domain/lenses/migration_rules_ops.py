@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from interlock.domain.lenses.apply import TEXT_DIGITS
-from interlock.domain.lenses.flow import Fields, Known, start, step
+from interlock.domain.lenses.flow import Fields, Known, past, start
 from interlock.domain.lenses.migration_rules_expressions import EXACT, NotInJsonata, field_of, jsonata_of, literal
 from interlock.domain.lenses.ops import (
     Add,
@@ -30,10 +30,11 @@ from interlock.domain.lenses.ops import (
     Unit,
     Unnest,
     Wrap,
+    first_pairs,
     title,
 )
 from interlock.domain.schemas.field import Field, Json, List, Tensor
-from interlock.domain.schemas.scalars import double, identity
+from interlock.domain.schemas.scalars import double
 
 _MOST_PAIRS = 2000
 
@@ -52,8 +53,7 @@ def _block(source: str, program: Program, fields: Fields, refusals: list[str], a
             lines.append(f"$r := {_op(op, fields, refusals, f'{at}op {number}')}")
         except NotInJsonata as why:
             refusals.append(f"{at}op {number} ({title(op)}) {why}")
-        for _ in step(op, fields):
-            pass  # `check` says what does not fit
+        past(op, fields)
     return f"({'; '.join([*lines, '$r'])})"
 
 
@@ -149,12 +149,9 @@ def _map(op: Map) -> str:
     """A chain of comparisons: the first pair that names the value wins."""
     if len(op.pairs) > _MOST_PAIRS:
         raise NotInJsonata(f"has more than {_MOST_PAIRS} pairs")
-    seen, parts = set(), []
-    for source, target in op.pairs:
-        if identity(source) not in seen:
-            seen.add(identity(source))
-            parts.append(f"{_equals(source)} ? {_set(op.field, literal(target))}")
-    if identity(None) not in seen:
+    pairs = first_pairs(op)
+    parts = [f"{_equals(source)} ? {_set(op.field, literal(target))}" for source, target in pairs]
+    if all(source is not None for source, _ in pairs):
         parts.append("$v = null ? $r")
     other = _set(op.field, literal(op.fallback[0])) if op.fallback else _error(op.field, "has an unknown value")
     return " : ".join([*parts, other])

@@ -38,7 +38,7 @@ def _twice(lenses: Sequence[Lens]) -> Iterator[Finding]:
                 f"{one.where} and {other.where} both join {one.contract}@{one.older} and {one.contract}@{one.newer}"
             )
             remedy = "Keep one of them: each is read in both directions."
-            yield Finding("lens.step_twice", Severity.ERROR, _subject(one), says, remedy, one.where)
+            yield Finding("lens.step_twice", Severity.ERROR, one.subject, says, remedy, one.where)
 
 
 def _unreachable(name: str, lenses: Sequence[Lens], contracts: Contracts) -> Iterator[Finding]:
@@ -82,10 +82,10 @@ def _several_ways(lenses: Sequence[Lens], contracts: Contracts) -> Iterator[Find
         if differ:
             told = f"{says}, and {differ} of {tried} generated records become something else there{example}"
             remedy = "Remove one of the ways, or correct the lens that is wrong: plans take the way of least loss."
-            yield Finding("lens.ways_differ", Severity.WARNING, _subject(one), told, remedy, one.where)
+            yield Finding("lens.ways_differ", Severity.WARNING, one.subject, told, remedy, one.where)
         else:
             told = f"{says}; all {tried} generated records become the same"
-            yield Finding("lens.several_ways", Severity.INFO, _subject(one), told, "", one.where)
+            yield Finding("lens.several_ways", Severity.INFO, one.subject, told, "", one.where)
 
 
 def _differ(one: Program, other: Program, older: Contract) -> tuple[int, int, str]:
@@ -103,7 +103,3 @@ def _differ(one: Program, other: Program, older: Contract) -> tuple[int, int, st
             differ += 1
             example = example or f", in `{paths[0]}`" if paths[0] else example or ", where one is rejected"
     return differ, tried, example
-
-
-def _subject(lens: Lens) -> str:
-    return f"lens:{lens.contract}@{lens.older}..{lens.newer}"

@@ -7,9 +7,10 @@ producing the inverse program. Shape follows Cambria's lens ops (Litt, van Harde
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from interlock.domain.lenses.expressions.nodes import Expr
+from interlock.domain.schemas.scalars import identity
 
 Scalar = str | int | float | bool | None
 ScalarType = Literal["string", "integer", "number", "boolean"]
@@ -180,6 +181,14 @@ Op = (
     Rename | Add | Drop | Cast | Unit | Map | Recombine | Nest | Unnest | Wrap | Head | Fill | Blank | Inside | Each
 )
 Program = tuple[Op, ...]
+
+
+def first_pairs(op: Map) -> tuple[tuple[Scalar, Scalar], ...]:
+    """The pairs that count: of those that name the same value, the first."""
+    found: dict[tuple[str, Any], tuple[Scalar, Scalar]] = {}
+    for source, target in op.pairs:
+        found.setdefault(identity(source), (source, target))
+    return tuple(found.values())
 
 
 def title(op: Op) -> str:

@@ -25,6 +25,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import isfinite
 from typing import Any, Final, get_args
 
 from interlock.domain.lenses.apply import CASTS, EXACT_LIMIT
@@ -503,6 +504,9 @@ def _unit(target: str, block: Mapping[str, Any], at: Path, reading: _Reading) ->
     if factor == 0 or max(abs(factor.numerator), factor.denominator) > EXACT_LIMIT:
         says = f"the factor {factor} cannot be turned around exactly"
         reading.add("factor_invalid", at, says, "Use a factor other than zero, with parts below 2**53.")
+    elif not isfinite(float(offset) * factor.denominator / factor.numerator):
+        says = f"the offset {float(offset)!r} of the factor {factor} has no counterpart on the way back"
+        reading.add("offset_invalid", (*at, "offset"), says, "Use a smaller one.")
     return Unit(target, factor.numerator, factor.denominator, float(offset), integer is True)
 
 

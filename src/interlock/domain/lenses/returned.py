@@ -35,6 +35,8 @@ def _in_objects(was: Mapping[str, Any], came: Mapping[str, Any], at: str) -> Ite
 
 
 def _between(was: Any, came: Any, path: str) -> Iterator[str]:
+    if was is came:  # most are, and what no op goes into may be deeper than any walk
+        return
     match was, came:
         case (dict(), dict()):
             yield from _in_objects(was, came, f"{path}.")
@@ -56,14 +58,27 @@ def at_path(record: Any, path: str, absent: Any = ABSENT) -> Any:
     """What stands at a dotted path; `absent` when nothing does. Through a list of objects: a list of what stands
     there in each.
     """
-    name, _, rest = path.partition(".")
     match record:
         case dict():
-            if path in record:  # a name may have dots itself
-                return record[path]
-            inner = record.get(name, absent)
-            return at_path(inner, rest, absent) if rest else inner
+            for name, rest in ways(record, path):
+                found = at_path(record[name], rest, absent) if rest else record[name]
+                if found is not absent:
+                    return found
+            return absent
         case list():
             return [at_path(one, path, absent) for one in record]
         case _:
             return absent
+
+
+def ways(record: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """A dotted path as a name that the record has, and the rest of the path in what stands there. Several where
+    names have dots themselves; the longest name first.
+    """
+    if path in record:
+        yield path, ""
+    place = path.rfind(".")
+    while place >= 0:
+        if path[:place] in record:
+            yield path[:place], path[place + 1 :]
+        place = path.rfind(".", 0, place)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from interlock.domain.lenses.flow import Known, known, step
+from interlock.domain.lenses.flow import Known, known, past
 from interlock.domain.lenses.ops import (
     Add,
     Blank,
@@ -198,7 +198,6 @@ def _past(trace: Trace, op: Op, scope: Scope, is_self: bool) -> Trace:
     now = trace.now
     if is_self and not isinstance(op, Nest | Unnest):
         fields = {now.field.name: now}
-        for _ in step(op, fields):
-            pass  # `check` says what does not fit
+        past(op, fields)
         [now] = fields.values()
     return replace(trace, now=now, steps=(*trace.steps, made))

@@ -9,8 +9,23 @@ import pytest
 from interlock.adapters.bodies import body_translator
 from interlock.adapters.bodies.strict import BodyUnread, KeyTwice, NoRecords, NotJson, NotUtf8, TooDeep
 from interlock.domain.lenses.apply import MAX_DEPTH, Rejected
-from interlock.domain.lenses.ops import Blank, Cast, Drop, Fill, Map, Nest, Program, Rename, Unit, Wrap
-from interlock.domain.schemas.field import INTEGER, NUMBER, STRING, Field
+from interlock.domain.lenses.expressions.nodes import Column
+from interlock.domain.lenses.expressions.typing import call
+from interlock.domain.lenses.ops import (
+    Blank,
+    Cast,
+    Computed,
+    Drop,
+    Fill,
+    Map,
+    Nest,
+    Program,
+    Recombine,
+    Rename,
+    Unit,
+    Wrap,
+)
+from interlock.domain.schemas.field import INTEGER, NUMBER, STRING, Decimal, Field
 from support.lens_programs import lua_translation
 
 FIELDS = (Field("a", NUMBER, nullable=True), Field("s", STRING))
@@ -38,6 +53,10 @@ UNREAD: tuple[tuple[bytes, type[BodyUnread]], ...] = (
     (b'{"a":1,"s":"","z":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}", TooDeep),
     (b'{"a":1,"s":"","z":' + b'{"b":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH + b"}", TooDeep),
     (b"[" * 100_000, TooDeep),
+    (b"[" * 600 + b"]" * 600, TooDeep),
+    (b"[" * 5_000 + b"]" * 5_000, TooDeep),
+    (b'{"a":1,"s":"","z":' + b'{"b":' * 600 + b"1" + b"}" * 600 + b"}", TooDeep),
+    (b'{"a":1,"s":"","z":' + b'{"b":' * 5_000 + b"1" + b"}" * 5_000 + b"}", TooDeep),
     (b"1", NoRecords),
     (b"[1]", NoRecords),
     (b'[{"a":1,"s":""},null]', NoRecords),
@@ -84,6 +103,11 @@ PASSING: tuple[Program, ...] = (
     (Wrap("a"),),
     (Fill("a", 5),),
     (Blank("a", 5),),
+    (Fill("a", 5), Blank("a", 5), Rename("a", "b")),
+    (Blank("a", 5), Fill("a", 5)),
+    (Blank("a", 10**16),),
+    (Blank("a", "n/a"), Rename("a", "b")),
+    (Blank("a", 5), Blank("a", 6), Nest(("a",), "n")),
     (Cast("s", "string", "integer"), Fill("a", 0), Rename("a", "b")),
 )
 
@@ -127,3 +151,22 @@ def test_unknown_fields_pass_and_a_closed_contract_orders_its_own() -> None:
     opened = body_translator((), fields, is_open=True)
     for _ in range(OFTEN):
         assert opened(b'{"s":"x","z":{"deep":[1.0]},"a":2}') == b'{"s":"x","z":{"deep":[1.0]},"a":2}'
+
+
+MONEY = call("to_float", Column("m", Decimal(9, 2)))
+AFTER: tuple[tuple[Program, str, str], ...] = (
+    ((Blank("m", 5), Map("m", ((1, "b"),), ("z",))), "1", "b"),
+    ((Blank("m", 5), Map("m", ((1, "b"),), ("z",))), "2", "z"),
+    ((Fill("m", 1), Map("m", ((1, "b"),), ("z",))), "1", "b"),
+    ((Blank("m", 5), Recombine((Computed("m", MONEY),), (Computed("m", MONEY),))), "-1.50", "-1.5"),
+)
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "closed"])
+@pytest.mark.parametrize(("program", "given", "made"), AFTER)
+def test_what_an_op_lets_pass_the_next_one_sees(program: Program, given: str, made: str, is_open: bool) -> None:
+    """A value that was looked at and may leave as it came is a value, and not its bytes, for the ops behind."""
+    for kind in (INTEGER, NUMBER, Decimal(9, 2)):
+        translate = body_translator(program, (Field("m", kind, nullable=True),), is_open)
+        for _ in range(OFTEN):
+            assert str(json.loads(translate(f'{{"m":{given}}}'.encode()))["m"]) == made

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from interlock.domain.lenses.apply import MAX_DEPTH, Rejected, apply, compile_program, translate_text
+from interlock.domain.lenses.apply import MAX_DEPTH, Rejected, apply, compile_program, depth, translate_text
 from interlock.domain.lenses.expressions.nodes import DATE, FLOAT, INT, TEXT, Column, Constant
 from interlock.domain.lenses.expressions.typing import call
 from interlock.domain.lenses.ops import (
@@ -255,9 +255,22 @@ def test_bodies_are_objects_or_arrays_of_objects() -> None:
         ('{"a": {"b": 1, "\\u0062": 2}}', "names a key twice"),
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nests deeper"),
         ("[" * 100_000, "not valid JSON"),
+        ("[" * 600 + "]" * 600, "nests deeper"),
+        ('{"a":' * 600 + "1" + "}" * 600, "nests deeper"),
+        ("[" * 5_000 + "]" * 5_000, "nests deeper"),
+        ('{"a":' * 5_000 + "1" + "}" * 5_000, "nests deeper"),
     ],
 )
 def test_a_body_that_is_ambiguous_or_no_json_is_rejected(text: str, why: str) -> None:
     """Nothing is guessed about a body that readers could take in two ways."""
     with pytest.raises(Rejected, match=why):
         translate_text((), text)
+
+
+def test_depth_is_told_of_any_value() -> None:
+    """However deep it is: no reader of records may fall over what a stranger sends."""
+    record: Any = 1
+    for _ in range(5_000):
+        record = {"a": [record, {}]}
+    assert depth(record) == 10_001
+    assert [depth(one) for one in (1, "[", [], {}, {"a": [1, {}]}, [[], {"a": []}])] == [0, 0, 1, 1, 3, 3]

@@ -22,6 +22,7 @@ from interlock.domain.lenses.expressions.typing import call
 from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.loss import loss
 from interlock.domain.lenses.ops import Add, Cast, Drop, Each, Inside, Map, Program, Rename
+from interlock.domain.lenses.returned import changed_paths
 from interlock.domain.schemas.contract import record
 from interlock.domain.schemas.field import INTEGER, STRING, Field, List, Struct
 
@@ -154,3 +155,25 @@ def test_rejections_of_a_map_count_for_the_field_that_it_was_before() -> None:
     asked = trip(Lens("c", "1", "2", (Rename("a", "b"), Map("b", (("x", "y"),)))), older, newer, "1")
     [one] = counted_records(asked, [{"a": "z"}]).fields
     assert (one.field, one.rejected) == ("a", 1)
+
+
+def test_names_with_dots_are_compared() -> None:
+    """Alone, and around and within objects: what comes back as something else is changed, not exact."""
+    joined = Map("a.b", (("x", "y"), ("z", "y")))
+    fields = (Field("a.b", STRING), Field("o.p", Struct((Field("a.b", STRING),))), Field("o", Struct(())))
+    lens = Lens("trips", "1", "2", (joined, Inside("o.p", (joined,))))
+    older, newer = record("trips", "1", fields), record("trips", "2", fields)
+    row = {"a.b": "z", "o.p": {"a.b": "z"}, "o": {"p": "beside it"}}
+    counts = counted_records(trip(lens, older, newer, "1"), [row])
+    assert {one.field: one.changed for one in counts.fields} == {"a.b": 1, "o.p": 1, "o.p.a.b": 1, "o": 0}
+
+
+def test_what_no_op_goes_into_may_be_of_any_depth() -> None:
+    """Deeper than any walk: it comes back as the same thing."""
+    deep: dict[str, object] = {}
+    for _ in range(5_000):
+        deep = {"inner": deep}
+    row = {**ROW, "more": deep}
+    counts = counted_records(trip(LENS, OLDER, NEWER, "1"), [row])
+    assert (counts.rows, counts.survived) == (1, 1)
+    assert changed_paths(row, {**row, "code": "8"}) == ("code",)

@@ -119,6 +119,7 @@ FAULTS_OF_MEANING: list[tuple[str, dict[str, Any]]] = [
     ("lens.cast_unknown", document({"cast": {"field": "a", "from": "number", "to": "string"}})),
     ("lens.factor_invalid", document({"unit": {"field": "a", "factor": 0}})),
     ("lens.factor_invalid", document({"unit": {"field": "a", "factor": "1/0"}})),
+    ("lens.offset_invalid", document({"unit": {"field": "a", "factor": "1/1000", "offset": 1e308}})),
     ("lens.factor_invalid", document({"unit": {"field": "a", "factor": "123456789.123456789012345"}})),
     ("lens.unit_unknown", document({"unit": {"field": "a", "from": "min", "to": "km"}})),
     ("lens.unit_unknown", document({"unit": {"field": "a", "from": "min", "to": "sec"}})),

@@ -31,7 +31,7 @@ from interlock.domain.lenses.ops import (
     Wrap,
 )
 from interlock.domain.schemas.contract import Contract, record
-from interlock.domain.schemas.field import INTEGER, STRING, Field
+from interlock.domain.schemas.field import INTEGER, STRING, Field, Struct
 from interlock.kernel.finding import Severity
 
 
@@ -102,6 +102,21 @@ def test_a_trip_shows_what_changed_and_what_was_rejected() -> None:
     )
     assert (first.is_changed, more.is_changed, more.after) == (True, False, "1")
     assert tripped(one, contract("1", "a").fields, {"a": "?"}).rejected.startswith("rejected: `b` has a value")
+
+
+def test_names_with_dots_are_told_as_they_stand() -> None:
+    """Alone, around an object and within one: what changed is shown, and said to be changed."""
+    one = Lens("c", "1", "2", (Map("a.b", (("x", "y"), ("z", "y"))), Inside("o.p", (Rename("q.r", "s"),))))
+    fields = (Field("a.b", STRING), Field("o.p", Struct((Field("q.r", STRING),))))
+    first, inner = tripped(one, fields, {"a.b": "z", "o.p": {"q.r": "k"}}).lines
+    assert (first.source, first.before, first.after, first.returned, first.is_changed) == (
+        "a.b",
+        '"z"',
+        '"y"',
+        '"x"',
+        True,
+    )
+    assert (inner.source, inner.before, inner.after, inner.returned) == ("o.p.q.r", '"k"', '"k"', '"k"')
 
 
 def test_two_lenses_for_one_step_are_an_error_that_names_both() -> None:

@@ -101,6 +101,15 @@ def test_expressions(expr: str, text: str) -> None:
             "column 23: `size` is computed anew, and no rule says how it comes back",
         ),
         ("$ ~> |$|{}|", "column 3: '~>' is not expected here"),
+        (
+            "$merge([$, {'x': $split(name, ' ')[1.5]}])",
+            "column 36: 1.5 counts neither parts of a text nor characters",
+        ),
+        ("$merge([$, {'x': $substring(name, 1.5, 2)}])", "column 35: 1.5 counts neither"),
+        ("$merge([$, {'x': $substring(name, 1, 1e9)}])", "column 38: 1e9 counts neither"),
+        ("$merge([$, {'x': 1e400}])", "column 18: the number is beyond the range of doubles"),
+        ("$merge([$, {'x': " + "9" * 5_000 + "}])", "column 18: the number is beyond the range of doubles"),
+        ("$merge([$, {'x': " + "name & " * 9_000 + "name}])", "it nests deeper than 200"),
     ],
 )
 def test_what_is_refused_names_its_place(expr: str, says: str) -> None:

@@ -105,9 +105,11 @@ class Source:
         if value.is_atom:
             self.looked_at.add(value.text)
             return value
-        name = self.fresh()
+        name, untouched = self.fresh(), self.fresh() if value.untouched else ""
         self.add(f"{name} = {self.looked(value)}")
-        return Value(name, value.kind, value.may_be_null, is_atom=True)
+        if untouched:
+            self.add(f"{untouched} = {value.untouched}")
+        return Value(name, value.kind, value.may_be_null, is_atom=True, untouched=untouched)
 
     def text(self, value: Value) -> str:
         """The source of the whole value."""

@@ -13,9 +13,8 @@ from typing import Any
 
 from interlock.domain.lenses.apply import EXACT_LIMIT, TEXT_DIGITS, compile_program
 from interlock.domain.lenses.generated.source import Proven, Source, Unexpected, Value, kind_of, within
-from interlock.domain.lenses.ops import Blank, Cast, Fill, Head, Map, Scalar, Unit
+from interlock.domain.lenses.ops import Blank, Cast, Fill, Head, Map, Scalar, Unit, first_pairs
 from interlock.domain.schemas.field import Field
-from interlock.domain.schemas.scalars import identity
 
 ValueOp = Cast | Unit | Map | Head | Fill | Blank
 
@@ -25,8 +24,13 @@ _LARGEST = repr(sys.float_info.max)
 
 def changed(op: ValueOp, value: Value, hint: Field | None, source: Source) -> Value:
     """What `op` makes of a value; the record is handed to the reference where that cannot be told."""
-    if isinstance(op, Head) and value.element is not None:
-        return value.element
+    match op:
+        case Head() if value.element is not None:
+            return value.element
+        case Fill() | Blank() if value.element is not None or value.members is not None:
+            return value  # no scalar
+        case _:
+            pass
     x = source.atom(value)
     write = _Writer(source, op, x, hint)
     match op:
@@ -65,16 +69,31 @@ class _Writer:
         self.is_null_expected = x.may_be_null and (hint is None or hint.nullable)
         self.is_hopeful = source.is_hopeful and not self.is_null_expected and bool(self.kind)
 
-    def guarded(self, fast: str, kinds: list[Proven], kind: Proven, test: str = "", is_null: bool = False) -> Value:
-        """`fast` for values of `kinds` that pass `test`; others go to the reference's step."""
+    def guarded(
+        self,
+        fast: str,
+        kinds: list[Proven],
+        kind: Proven,
+        test: str = "",
+        is_null: bool = False,
+        null: str = "None",
+        untouched: str = "",
+    ) -> Value:
+        """`fast` for values of `kinds` that pass `test`; others go to the reference's step. is_null: whether it may
+        be null; null: what null becomes. untouched: what is passed on in place of `fast`, where that differs.
+        """
+        if self.x.kind and self.x.kind not in kinds:
+            return self.reference(is_passing=bool(untouched))
         tests = [t for t in (self.of(kinds), test) if t]
         if self.is_hopeful:
             self.source.require(*tests)
         elif tests:
             helper = f"{self.source.bind(exact(self.op, self.is_null_expected))}({self.v})"
-            other = f"None if {self.v} is None else {helper}" if self.is_null_expected else helper
-            fast = f"({fast} if {' and '.join(tests)} else {other})"
-        return Value(fast, kind, is_null or self.is_null_expected)
+            before = f"{null} if {self.v} is None else " if self.is_null_expected else ""
+            fast = f"({fast} if {' and '.join(tests)} else {before}{helper})"
+            if untouched:
+                untouched = f"({untouched} if {' and '.join(tests)} else {before}{self.as_it_came(helper)})"
+        return Value(fast, kind, is_null or self.is_null_expected, untouched=untouched)
 
     def of(self, kinds: list[Proven]) -> str:
         """The test that a value is of one of the kinds, the likeliest first; empty where that is proven."""
@@ -84,9 +103,15 @@ class _Writer:
         tests = " or ".join(f"type({self.v}) is {kind}" for kind in likely)
         return f"({tests})" if len(kinds) > 1 else tests
 
-    def reference(self) -> Value:
-        """The reference's step alone."""
-        return Value(f"{self.source.bind(exact(self.op, is_null_expected=True))}({self.v})")
+    def reference(self, is_passing: bool = False) -> Value:
+        """The reference's step alone. is_passing: it may let the value pass."""
+        helper = f"{self.source.bind(exact(self.op, is_null_expected=True))}({self.v})"
+        return Value(helper, untouched=self.as_it_came(helper) if is_passing and self.x.untouched else "")
+
+    def as_it_came(self, helper: str) -> str:
+        """What is passed on of a value that `helper` may have let pass."""
+        made = self.source.fresh()
+        return f"({self.x.untouched} if ({made} := {helper}) is {self.v} else {made})"
 
     def head(self) -> Value:
         return self.guarded(f"({self.v}[0] if {self.v} else None)", ["list"], "", is_null=True)
@@ -118,7 +143,8 @@ class _Writer:
                 test = f"{v}.isascii() and {v}.isdecimal() and len({v}) <= {TEXT_DIGITS}"
                 return self.guarded(f"int({v})", ["str"], "int", test)
             case "integer", "number":
-                return self.guarded(self.x.whole, ["int"], "", f"-{EXACT_LIMIT} < {v} < {EXACT_LIMIT}")
+                test = f"-{EXACT_LIMIT} < {v} < {EXACT_LIMIT}"
+                return self.guarded(v, ["int"], "", test, untouched=self.x.untouched)
             case "number", "integer":
                 whole = self.source.fresh()
                 test = f"-{EXACT_LIMIT} < {v} < {EXACT_LIMIT} and ({whole} := int({v})) == {v}"
@@ -136,11 +162,12 @@ class _Writer:
 
     def map(self, op: Map) -> Value:
         """A plain lookup tells texts apart; among numbers true must not be 1, and large ones count as doubles."""
-        table = _table(op)
-        kinds = {kind_of(source) for source in table if source is not None}
-        is_small = kinds <= {"int", "float"} and all(x is None or abs(x) < EXACT_LIMIT for x in table)
-        if not kinds or not (kinds == {"str"} or is_small):
+        pairs = first_pairs(op)
+        sources = [source for source, _ in pairs if source is not None]
+        kinds = {kind_of(source) for source in sources}
+        if not kinds or not (kinds == {"str"} or all(map(_is_small, sources))):
             return self.reference()
+        table: dict[Any, Scalar] = dict(pairs)
         if None not in table and (self.is_null_expected or (op.fallback and self.x.may_be_null)):
             table[None] = None
         values = (*table.values(), *op.fallback)
@@ -149,39 +176,34 @@ class _Writer:
         found = f"{name}.get({self.v}, {other})" if op.fallback else f"{name}[{self.v}]"
         if kinds == {"str"} or (self.x.kind in ("int", "float") and not self.x.may_be_null):
             return Value(found, _common(values), None in values)
-        return self.guarded(found, ["int", "float"], _common(values), is_null=None in values)
+        null = self.source.literal(table.get(None)).text
+        return self.guarded(found, ["int", "float"], _common(values), is_null=None in values, null=null)
 
     def fill(self, filling: Scalar) -> Value:
         if not self.x.may_be_null:
             return self.x
         value = self.source.literal(filling)
         kind = self.x.kind if self.x.kind == value.kind else ""
-        return Value(f"({value.text} if {self.v} is None else {self.x.whole})", kind, value.may_be_null)
+        text, untouched = self.passed(f"{value.text} if {self.v} is None")
+        return Value(text, kind, value.may_be_null, untouched=untouched)
 
     def blank(self, blank: Scalar) -> Value:
         kind = kind_of(blank)
         if not (kind == "str" or _is_small(blank)):
-            return self.reference()
+            return self.reference(is_passing=True)
         kinds: list[Proven] = ["str"] if kind == "str" else ["int", "float"]
-        return self.guarded(
-            f"(None if {self.v} == {self.source.literal(blank).text} else {self.x.whole})", kinds, "", is_null=True
-        )
+        text, untouched = self.passed(f"None if {self.v} == {self.source.literal(blank).text}")
+        return self.guarded(text, kinds, "", is_null=True, untouched=untouched)
+
+    def passed(self, otherwise: str) -> tuple[str, str]:
+        """The source of `otherwise`, else the value: for what looks at it, and as it is passed on."""
+        x = self.x.untouched
+        return f"({otherwise} else {self.v})", f"({otherwise} else {x})" if x else ""
 
 
 def _is_small(value: Scalar) -> bool:
     """Whether it is a number that no other number is taken for, as doubles."""
     return kind_of(value) in ("int", "float") and abs(value or 0) < EXACT_LIMIT  # type: ignore[arg-type]
-
-
-def _table(op: Map) -> dict[Any, Scalar]:
-    """The pairs of the map, of which the first that names a value wins. Not for keys of several kinds."""
-    table: dict[Any, Scalar] = {}
-    seen: set[tuple[str, Any]] = set()
-    for source, target in op.pairs:
-        if (key := identity(source)) not in seen:
-            seen.add(key)
-            table[source] = target
-    return table
 
 
 def _common(values: Sequence[Scalar]) -> Proven:

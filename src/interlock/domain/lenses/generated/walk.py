@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 from interlock.domain.lenses.apply import Record, compile_program
 from interlock.domain.lenses.expressions.nodes import Expr, columns
-from interlock.domain.lenses.flow import Fields, Known, step
+from interlock.domain.lenses.flow import Fields, Known, past
 from interlock.domain.lenses.generated.formulas import computed
 from interlock.domain.lenses.generated.source import Proven, Source, Unexpected, Value
 from interlock.domain.lenses.generated.values import changed
@@ -189,8 +189,7 @@ def moved(program: Program, fields: Fields) -> list[Fields]:
     known = []
     for op in program:
         known.append(dict(fields))
-        for _ in step(op, fields):
-            pass
+        past(op, fields)
     return known
 
 
