@@ -16,7 +16,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,11 +29,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rig import free_port, quantile_ms
+
 KINDS = ("copy", "faststream", "interlock")
 MESSAGES = 10_000
 STEADY, PER_S = 2_500, 500
 KILLS = 5
 KEYS = 1_000
+SETTLED_S, GIVEN_UP_S = 5.0, 60.0
 BATCH = 512
 
 
@@ -54,7 +56,7 @@ def main() -> None:
         speeds: dict[str, float] = {}
         for kind in KINDS:
             speeds[kind], lags = measured(url, kind)
-            p50, p99 = (1_000 * lags[int(len(lags) * share)] for share in (0.5, 0.99))
+            p50, p99 = (quantile_ms(lags, share) for share in (0.5, 0.99))
             print(f"{kind:<12}{speeds[kind]:>11.0f}{speeds[kind] / speeds['copy']:>9.2f}{p50:>12.1f}{p99:>12.1f}")
         print(f"\n{KILLS} times SIGKILL within {MESSAGES} messages; order: keys with a message after a later one")
         print(f"{'':<12}{'sent':>8}{'seen':>8}{'lost':>8}{'doubled':>9}{'order':>8}")
@@ -78,7 +80,7 @@ def turned(seen: list[int]) -> int:
 
 
 def measured(url: str, kind: str) -> tuple[float, list[float]]:
-    """Messages per second over a backlog, and the lags at a steady load, in order."""
+    """Messages per second over a backlog, and the lags at a steady load, in seconds."""
     with streams(url, kind) as (source, target):
         publish(url, source, 0, MESSAGES)
         with child(kind, url, source, target):
@@ -89,7 +91,7 @@ def measured(url: str, kind: str) -> tuple[float, list[float]]:
         speed = len(kept) / (kept[-1].at_s - kept[0].at_s)
         sent = {one.number: one.at_s for one in read(url, source)[MESSAGES:]}
         came = read(url, target)[MESSAGES:]
-        return speed, sorted(one.at_s - sent[one.number] for one in came)
+        return speed, [one.at_s - sent[one.number] for one in came]
 
 
 def killed(url: str, kind: str) -> list[Seen]:
@@ -126,10 +128,8 @@ def number_of(message: bytes) -> int:
 def server() -> Iterator[str]:
     """A NATS server with JetStream on disk."""
     binary = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
-    with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
         command = [binary, "-js", "-sd", folder, "-a", "127.0.0.1", "-p", str(port)]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
             assert process.stderr is not None
@@ -221,14 +221,25 @@ def reach(url: str, stream: str, wanted: int) -> None:
 
 
 def settle(url: str, stream: str) -> None:
-    """Wait until the stream has all that it should have and, for five seconds, no more came."""
-    before, since = -1, time.monotonic()
-    while before < MESSAGES or time.monotonic() - since < 5:
-        if (now := held(url, stream)) != before:
-            before, since = now, time.monotonic()
-        elif time.monotonic() - since > 60:
-            return
-        time.sleep(0.2)
+    """Wait until the stream has all that it should have and no more comes, or nothing comes at all."""
+
+    async def wait() -> None:
+        import nats
+
+        client = await nats.connect(url)
+        coming = await client.subscribe(f"{stream}.new")
+        info, quiet_s = client.jetstream().stream_info, 0.0
+        while quiet_s < GIVEN_UP_S:
+            try:
+                await coming.next_msg(timeout=SETTLED_S)
+                quiet_s = 0.0
+            except TimeoutError:
+                quiet_s += SETTLED_S
+                if (await info(stream)).state.messages >= MESSAGES:
+                    break
+        await client.close()
+
+    asyncio.run(wait())
 
 
 def read(url: str, stream: str) -> list[Seen]:

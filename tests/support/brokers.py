@@ -138,11 +138,13 @@ class MockKafka:
         for topic in topics:
             self._cluster.list_topics(topic, timeout=10)
 
-    def publish(self, topic: str, messages: Sequence[tuple[bytes, bytes | None, dict[str, bytes]]]) -> None:
-        """(key, body, headers), in order."""
+    def publish(
+        self, topic: str, messages: Sequence[tuple[bytes, bytes | None, dict[str, bytes]]], at_ms: int = 0
+    ) -> None:
+        """(key, body, headers), in order; at_ms: their time, 0 for now."""
         producer = Producer({"bootstrap.servers": self.brokers, "enable.idempotence": True, "log_level": 0})
         for key, body, headers in messages:
-            producer.produce(topic, body, key, headers=list(headers.items()))
+            producer.produce(topic, body, key, headers=list(headers.items()), timestamp=at_ms)
         assert producer.flush(10) == 0
 
     def kept(self, topic: str) -> list[Kept]:

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import threading
@@ -307,6 +308,48 @@ def test_a_hop_of_another_version_is_replaced(
     monkeypatch.undo()
     lensed(envoy, pair)
     assert envoy.ask("/hopped/x", body=b'{"a": 2}').status == 200
+
+
+def test_a_hop_whose_successor_does_not_start_serves_on(
+    envoy: Gateway, pair: tuple[Echo, Echo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installation that is broken must not end what a whole one began; the next one adopts it."""
+    _, r2 = lensed(envoy, pair)
+    before = hop_pid(envoy)
+    monkeypatch.setattr(control, "__version__", "99.0")
+    monkeypatch.setattr(control, "MODULE", "interlock.no_such_hop")
+    envoy.plane.ensure()
+    monkeypatch.undo()
+    for _ in range(2):
+        assert envoy.ask("/hopped/x", b'{"a": 1}', key="k").release == r2.id
+        lensed(envoy, pair)
+        assert hop_pid(envoy) == before
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_another_number_of_workers_is_taken_over(envoy: Gateway, pair: tuple[Echo, Echo], workers: int) -> None:
+    """A control plane with other settings adopts the hop, and tells it what it wants."""
+    _, r2 = lensed(envoy, pair)
+    before = hop_pid(envoy)
+    successor = another(envoy.directory, envoy.edge, envoy.inner, concurrency=workers)
+    successor.plane.publish(route_table(r2))
+    assert (hop_pid(envoy), f"{workers} of {workers} workers" in hop_health(successor)[1]) == (before, True)
+    assert {envoy.ask("/hopped/x", b'{"a": 1}', key="k").release for _ in range(8)} == {r2.id}
+    successor.plane.close()
+    lensed(envoy, pair)
+
+
+def test_workers_may_hold_as_many_connections_as_the_system_allows(envoy: Gateway, pair: tuple[Echo, Echo]) -> None:
+    """Whatever the shell of the control plane allows by itself."""
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    envoy.plane._hop.stop()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    try:
+        lensed(envoy, pair)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
+    told = Path(f"/proc/{workers(envoy)[0]}/limits").read_text()
+    assert re.search(r"Max open files +(\d+) ", told)[1] == str(most)  # type: ignore[index] # it is there
 
 
 @pytest.mark.parametrize("line", [b"{\n", b"[1]\n", b"\xff\n", b"\n"])

@@ -90,6 +90,38 @@ def test_messages_arrive_translated_on_their_partition(kafka: MockKafka, shop: P
     assert letter.headers["interlock-dead-reason"] == "the body is not valid JSON"
 
 
+@pytest.mark.parametrize(
+    ("at_ms", "kept_ms"),
+    [(1_098_063_919_580, 1_098_063_919_580), (1_700_000_000_000_000, 253_402_300_799_000)],
+    ids=["a moment", "microseconds for milliseconds"],
+)
+def test_whatever_time_a_producer_says_is_relayed(kafka: MockKafka, shop: Path, at_ms: int, kept_ms: int) -> None:
+    """To the millisecond; a time that no date tells stops no relay."""
+    kafka.publish(f"at-{at_ms}", [order(1)], at_ms)
+    assert relayed(kafka, shop, (f"at-{at_ms}", f"at-{at_ms}-next")).relayed == 1
+    assert [one.at_ms for one in kafka.kept(f"at-{at_ms}-next")] == [kept_ms]
+
+
+def test_headers_that_nats_does_not_take_stop_no_relay(kafka: MockKafka, shop: Path, tmp_path: Path) -> None:
+    """Too many of them, or of strange names: their dead letters keep the body. A line break ends no header."""
+    from support.brokers import nats_server
+
+    strange = [{"a": b"x" * 70_000}, {"\u00e9": b"x"}, {"a": b"1\r\nNats-Rollup: all"}, {"a": b"\xff"}]
+    workspace, _ = WorkspaceFiles(shop).load()
+    kafka.publish("strange", [(b"k", order(n)[1], headers) for n, headers in enumerate(strange)])
+    with nats_server(tmp_path / "nats") as server:
+        server.stream("NEXT", ["next.>"])
+        urls = (f"{kafka.url}/strange{ALL}", f"{server.url}/NEXT/next.new", "")
+        with open_relay(workspace, "order", lambda: ROUTING, "s", urls, RelaySettings(), lambda _: None) as relay:
+            counts = relay.run(threading.Event(), is_once=True)
+        letters, kept = server.kept("NEXT", "next.new.dead"), server.kept("NEXT", "next.new")
+    assert (counts.dead, counts.relayed, counts.waits) == (2, 2, 0)
+    assert [one.body for one in letters] == [order(0)[1], order(1)[1]]
+    assert "65535 bytes of headers" in letters[0].headers["interlock-dead-reason"]
+    assert [one.headers["a"] for one in kept] == ["1 Nats-Rollup: all", "\ufffd"]
+    assert "Nats-Rollup" not in kept[0].headers
+
+
 @pytest.mark.parametrize("point", ["half", "commit"])
 def test_a_killed_relay_loses_and_doubles_nothing(kafka: MockKafka, shop: Path, point: str) -> None:
     """SIGKILL within a batch and before its offsets are committed; the order of each key stays."""

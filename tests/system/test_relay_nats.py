@@ -109,11 +109,14 @@ def test_messages_arrive_translated_with_their_headers(streams: NatsServer, shop
 
 
 def test_repeated_headers_stay_repeated(streams: NatsServer, shop: Path) -> None:
-    """Two lines of baggage are two lines afterwards, though the client keeps one value of each name."""
+    """Two lines of baggage are two lines afterwards, though the client keeps one value of each name; and bytes that
+    are no text are the same bytes.
+    """
 
     async def publish(jetstream: Any) -> None:
         client = jetstream._nc
-        block = b"NATS/1.0\r\nbaggage: a=1\r\nBaggage: interlock.release=r1\r\nbaggage: b=2\r\n\r\n"
+        lines = b"baggage: a=1\r\nBaggage: interlock.release=r1\r\nbaggage: b=2\r\nx-raw: \xff\xc3\x28"
+        block = b"NATS/1.0\r\n" + lines + b"\r\n\r\n"
         body = order(1)[1]
         head = f"HPUB orders.new {len(block)} {len(block) + len(body)}\r\n".encode()
         await client._send_command(head + block + body + b"\r\n")
@@ -127,6 +130,7 @@ def test_repeated_headers_stay_repeated(streams: NatsServer, shop: Path) -> None
 
     lines = streams.run(raw).split(b"\r\n")
     assert lines[1:4] == [b"baggage: a=1", b"Baggage: interlock.release=r1", b"baggage: b=2"]
+    assert lines[4] == b"x-raw: \xff\xc3\x28"
 
 
 @pytest.mark.parametrize("point", ["half", "commit"])

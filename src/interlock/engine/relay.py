@@ -393,12 +393,14 @@ class Relay:
         return self._made[course]
 
     def _dead(self, one: Arrived, unfit: Unfit) -> Outgoing:
-        """The original bytes and the reason; where both do not fit, the reason alone."""
-        headers = dead_headers(one.headers, unfit, one.position)
-        whole = Outgoing(one, one.body, headers, unfit)
-        if not self._target.misfit(whole):
-            return whole
+        """The original bytes and the reason; without the headers it came with, or the reason alone, where more does
+        not fit.
+        """
         own = dead_headers((), unfit, one.position)
+        for headers in (dead_headers(one.headers, unfit, one.position), own):
+            whole = Outgoing(one, one.body, headers, unfit)
+            if not self._target.misfit(whole):
+                return whole
         return Outgoing(one, b"", (*own, (BODY_HEADER, b"left at the source: it does not fit")), unfit)
 
     def _measure(self, taken: Taken) -> None:

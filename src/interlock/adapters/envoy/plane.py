@@ -23,10 +23,11 @@ from interlock.adapters.envoy.hop.control import Hop, HopFailed
 from interlock.adapters.envoy.keys import Keys
 from interlock.adapters.envoy.listeners import Places
 from interlock.adapters.envoy.names import Json
-from interlock.adapters.envoy.process import Process, exclusive, wait_until
+from interlock.adapters.envoy.process import Process, exclusive
 from interlock.adapters.envoy.snapshot import Part, Snapshot, replace
 from interlock.adapters.envoy.translate import Resources, translate
 from interlock.adapters.envoy.validate import refuse_dangling, refuse_unsound
+from interlock.adapters.envoy.waiting import wait_until
 from interlock.domain.releases.route_table import RouteTable
 from interlock.engine.codec import dump, load
 from interlock.engine.ports import Captured, Counters, PartHealth

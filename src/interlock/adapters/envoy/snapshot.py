@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from interlock.adapters.envoy.admin import Admin
 from interlock.adapters.envoy.names import API, Json
-from interlock.adapters.envoy.process import wait_until
+from interlock.adapters.envoy.waiting import wait_until
 from interlock.kernel.digest import digest, short
 from interlock.kernel.errors import Invalid, Unavailable
 

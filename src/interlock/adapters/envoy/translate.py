@@ -63,10 +63,10 @@ def translate(table: RouteTable, hop: Sockets) -> Resources:
     """
     found = by_service(table)
     served = [(e, found.get(e.service, {})) for e in table.entries]
-    is_carried = any(segments_of(at, e.default) for e, at in served if _is_on_edge(e, at))
+    is_carried = any(segments_of(at, e.default) for e, at in served if is_on_edge(e, at))
     return Resources(
         clusters=tuple(clusters(table, hop)),
-        edge=_routes("edge", "path", {e.service: _edge(e, at) for e, at in served if _is_on_edge(e, at)}),
+        edge=_routes("edge", "path", {e.service: _edge(e, at) for e, at in served if is_on_edge(e, at)}),
         inner=_routes("inner", "path", {e.service: _list(_inner(e, at, is_carried)) for e, at in served}),
         shadow=_routes("shadow", lua.SHADOW_HEADER, {n: m for e, at in served for n, m in _shadows(e, at)}),
     )
@@ -80,7 +80,8 @@ def by_service(table: RouteTable) -> dict[str, Backends]:
     return found
 
 
-def _is_on_edge(entry: Entry, backends: Backends) -> bool:
+def is_on_edge(entry: Entry, backends: Backends) -> bool:
+    """Whether outside callers come in here: what an edge draws or copies, an inner service follows by the pin."""
     return entry.default in backends and backends[entry.default].edge
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from interlock.adapters.envoy.addresses import split_endpoint
-from interlock.adapters.envoy.translate import Resources, by_service
+from interlock.adapters.envoy.translate import Resources, by_service, is_on_edge
 from interlock.domain.checks.evidence import OTHER_SEGMENTS, SEGMENT_LIMIT
 from interlock.domain.releases.release import Deployment
 from interlock.domain.releases.route_table import WHOLE_BP, Backend, Entry, RouteTable
@@ -115,7 +115,7 @@ def _of_entries(table: RouteTable) -> Iterator[str]:
         for role, release, number in _roles(entry):
             if release not in backends:
                 yield f"the {role} of {entry.service}, {release}, has no such service"
-            elif role == "shadow" and not backends[release].edge:
+            elif role == "shadow" and is_on_edge(entry, backends) and not backends[release].edge:
                 yield f"the shadow of {entry.service}, {release}, is not on the edge"
             elif release == entry.default:
                 yield f"the {role} of {entry.service}, {release}, is its default too"

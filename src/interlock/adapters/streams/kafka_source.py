@@ -14,10 +14,12 @@ from interlock.adapters.streams.faults import need
 from interlock.adapters.streams.kafka_client import CALL_S, away, partitions_of, settings
 from interlock.adapters.streams.keys import key_of
 from interlock.engine.relay import BATCH_BYTES, Arrived, BusAway, Marks, Taken
+from interlock.kernel.instant import Instant
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
+_LAST_MS = 253_402_300_799_000
 CHUNK = 64
 """Messages asked of the client at once, whose size is not known before."""
 
@@ -119,11 +121,20 @@ class KafkaSource:
         for message in messages:
             if fault := message.error():
                 raise away(self._place, fault)
-        held = [self._arrived(one) for one in messages if one.partition() in self._begun]
-        self._reached |= {int(one.lane): one.offset + 1 for one in held}
+        held = [self._arrived(one) for one in messages if self._is_next(one)]
         resumed, self._resumed = self._resumed, {}
         notices, self._notices = tuple(self._notices), []
         return Taken(held, resumed, self._behind(consumer), notices)
+
+    def _is_next(self, message: Message) -> bool:
+        """Whether it is ours, and was not taken: the client may give what it had before partitions were handed
+        over, and then the same again.
+        """
+        partition, offset = message.partition() or 0, message.offset() or 0
+        if offset < self._reached.get(partition, offset + 1):
+            return False
+        self._reached[partition] = offset + 1
+        return True
 
     def _behind(self, consumer: Consumer) -> int | None:
         """What is not taken yet; None while no partition is ours."""
@@ -155,7 +166,7 @@ class KafkaSource:
             position=f"{self._place.subject}/{partition}/{offset}",
             body=body,
             headers=headers,
-            at=datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
+            at=_instant(message.timestamp()[1]),
             key=key_of(self._key, headers, self._place.subject, raw),
             order=f"{partition} {raw!r}" if raw else str(partition),
             name=self._place.subject,
@@ -181,6 +192,11 @@ class KafkaSource:
         if self._consumer is None:
             raise BusAway(f"{self.name} is not open")
         return self._consumer
+
+
+def _instant(ms: int) -> Instant:
+    """A producer may say any number (microseconds, say): what no date tells is the last moment that one does."""
+    return datetime.fromtimestamp(min(ms, _LAST_MS) / 1000, UTC)
 
 
 def _marks(metadata: str | None) -> Marks | None:

@@ -128,7 +128,7 @@ class KafkaTarget:
                 key,
                 partition=self._partition(one, topic, key),
                 on_delivery=note,
-                timestamp=int(one.arrived.at.timestamp() * 1000),
+                timestamp=round(one.arrived.at.timestamp() * 1000),
                 headers=list(one.headers),
             )
         except BufferError:

@@ -19,12 +19,37 @@ from interlock.engine.relay import BusAway
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
+    from nats.aio.msg import Msg
     from nats.js import JetStreamContext
-    from nats.js.api import StreamInfo
+    from nats.js.api import ConsumerConfig, StreamInfo
 
 Result = TypeVar("Result")
 CALL_S = 10.0
 """Longest wait for one answer of the server."""
+
+
+class _Exact(str):
+    """A value that the client writes as the bytes it came as, whatever they are."""
+
+    __slots__ = ("value",)
+    value: bytes
+
+    def strip(self, chars: str | None = None, /) -> str:
+        return self
+
+    def translate(self, table: Any, /) -> str:
+        return self
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return self.value
+
+
+def _exact(value: bytes | None) -> str:
+    """A line break would end the header, so it is a space."""
+    line = b" ".join((value or b"").splitlines())
+    made = _Exact(line.decode("utf-8", "replace"))
+    made.value = line
+    return made
 
 
 class WireHeaders(dict[str, str]):
@@ -34,7 +59,7 @@ class WireHeaders(dict[str, str]):
 
     def items(self) -> Any:
         """What the client writes: each line, repeated names included."""
-        return [(name, (value or b"").decode("utf-8", "replace")) for name, value in self.pairs]
+        return [(name, _exact(value)) for name, value in self.pairs]
 
 
 def wire(headers: Headers) -> WireHeaders:
@@ -52,6 +77,30 @@ def pairs_of(block: bytes) -> Headers:
         if colon:
             found.append((name.strip().decode("latin-1"), value.strip()))
     return tuple(found)
+
+
+def headers_of(message: Msg) -> Headers:
+    """Every line that the message came with."""
+    given: Any = message.headers or {}
+    if isinstance(given, WireHeaders):
+        return given.pairs
+    return tuple((name, value.encode()) for name, value in given.items())
+
+
+def reading_from(place: Place, start: int, *, headers_only: bool = False) -> ConsumerConfig:
+    """A consumer of the place from the sequence `start` on, that nothing outlives for long."""
+    from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+    return ConsumerConfig(
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=start,
+        ack_policy=AckPolicy.NONE,
+        filter_subject=place.subject,
+        headers_only=headers_only or None,
+        inactive_threshold=60.0,
+        mem_storage=True,
+        num_replicas=1,
+    )
 
 
 class Link:

@@ -14,12 +14,12 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from interlock.adapters.streams.address import Place
 from interlock.adapters.streams.faults import StreamUnfit, need
 from interlock.adapters.streams.keys import key_of
-from interlock.adapters.streams.nats_link import CALL_S, Link, WireHeaders, stream_of
+from interlock.adapters.streams.nats_link import CALL_S, Link, headers_of, reading_from, stream_of
 from interlock.engine.relay import BATCH_BYTES, Arrived, BusAway, Marks, Taken
 from interlock.kernel.errors import Refused
 
@@ -113,18 +113,7 @@ class NatsSource:
         return int(kept["next"])
 
     async def _consume(self, link: Link) -> None:
-        from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-
-        config = ConsumerConfig(
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=self._next,
-            ack_policy=AckPolicy.NONE,
-            filter_subject=self._place.subject,
-            inactive_threshold=60.0,
-            mem_storage=True,
-            num_replicas=1,
-        )
-        made = await link.jetstream.add_consumer(self._place.stream, config)
+        made = await link.jetstream.add_consumer(self._place.stream, reading_from(self._place, self._next))
         self._consumer = made.name
         self._pending = made.num_pending or 0
         self._seen, self._asked, self._fault, self._pull = 0, 0, "", FIRST_PULL
@@ -196,8 +185,7 @@ class NatsSource:
         if about.sequence.consumer != self._seen:
             raise BusAway(f"{self.name}: messages were lost on the way")
         self._pending = about.num_pending
-        given: Any = message.headers
-        headers = given.pairs if isinstance(given, WireHeaders) else _pairs(given or {})
+        headers = headers_of(message)
         key = key_of(self._key, headers, message.subject, None)
         sequence = about.sequence.stream
         return Arrived(
@@ -234,10 +222,6 @@ class NatsSource:
         if self._link is None:
             raise BusAway(f"{self.name} is not open")
         return self._link
-
-
-def _pairs(headers: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
-    return tuple((name, value.encode()) for name, value in headers.items())
 
 
 async def _bucket(link: Link, replicas: int) -> KeyValue:

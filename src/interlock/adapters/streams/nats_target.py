@@ -20,7 +20,7 @@ import msgspec
 
 from interlock.adapters.streams.address import Place
 from interlock.adapters.streams.faults import StreamUnfit, need
-from interlock.adapters.streams.nats_link import CALL_S, Link, stream_of, wire
+from interlock.adapters.streams.nats_link import CALL_S, Link, headers_of, reading_from, stream_of, wire
 from interlock.adapters.streams.subjects import covers, is_mappable, mapped, overlap
 from interlock.domain.lenses.relaying import ID_HEADER, Headers, text_of
 from interlock.engine.relay import BusAway, Marks, Outgoing, Placed, Turned
@@ -29,6 +29,7 @@ CONTROL = "nats-"
 """Headers that begin so are instructions to the source's server, and not part of the message."""
 TOO_LARGE = 10054
 """JetStream's error code for a message beyond the stream's limit."""
+HEADERS_BYTES = 65_535
 TAIL = 1000
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A token of RFC 9110 section 5.6.2: what NATS clients take as the name of a header."""
@@ -122,9 +123,11 @@ class NatsTarget:
     def misfit(self, one: Outgoing) -> str:
         if any(not _NAME.fullmatch(name) for name, _ in one.headers):
             return "has a header whose name NATS does not take"
-        size = len(one.body or b"") + sum(len(n) + len(v or b"") + 4 for n, v in one.headers)
-        size += len(one.arrived.position) + len(one.arrived.name) + self._overhead
-        most = self._limits[self._stream(one)]
+        headers = sum(len(n) + len(v or b"") + 4 for n, v in one.headers)
+        headers += len(one.arrived.position) + len(one.arrived.name) + self._overhead
+        if headers > HEADERS_BYTES:
+            return f"has more than the {HEADERS_BYTES} bytes of headers that JetStream keeps"
+        size, most = len(one.body or b"") + headers, self._limits[self._stream(one)]
         return f"is larger than the {most} bytes that {self._stream(one)} keeps" if size > most else ""
 
     @property
@@ -220,32 +223,17 @@ class NatsTarget:
 
     async def _tail(self, link: Link, place: Place, start: int) -> set[str]:
         """The ids of what the place has from the sequence `start` on; its headers alone are sent."""
-        from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-
         if (await stream_of(link, place)).state.last_seq < start:
             return set()
-        config = ConsumerConfig(
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=start,
-            ack_policy=AckPolicy.NONE,
-            filter_subject=place.subject,
-            headers_only=True,
-            inactive_threshold=60.0,
-            mem_storage=True,
-            num_replicas=1,
-        )
         jetstream = link.jetstream
-        made = await jetstream.add_consumer(place.stream, config)
+        made = await jetstream.add_consumer(place.stream, reading_from(place, start, headers_only=True))
         found: set[str] = set()
         left = made.num_pending or 0
         reading = await jetstream.pull_subscribe_bind(consumer=made.name, stream=place.stream)
         while left > 0:
             for message in await reading.fetch(min(left, TAIL), timeout=CALL_S):
                 left -= 1
-                pairs = getattr(message.headers, "pairs", None) or tuple(
-                    (n, v.encode()) for n, v in (message.headers or {}).items()
-                )
-                if position := text_of(pairs, ID_HEADER):
+                if position := text_of(headers_of(message), ID_HEADER):
                     found.add(position)
         await reading.unsubscribe()
         await jetstream.delete_consumer(place.stream, made.name)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from interlock.adapters.envoy.hop import parent as module
-from interlock.adapters.envoy.hop.config import Config, Sockets
+from interlock.adapters.envoy.hop.config import Config, Sockets, Way
 from interlock.adapters.envoy.hop.parent import LONGEST_PAUSE_S, Child, Parent
 from interlock.engine.codec import dump
 
@@ -65,3 +68,37 @@ def test_a_worker_that_cannot_be_started_is_tried_again_later(
     parent.reap(100.0)
     assert sorted(parent.late) == [(100.0 + LONGEST_PAUSE_S, 0), (100.0 + LONGEST_PAUSE_S, 1)]
     assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+def test_files_of_any_number_are_waited_for() -> None:
+    """A parent with many addresses has files beyond the thousand that `select` knows."""
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    read, write = os.pipe()
+    try:
+        high = fcntl.fcntl(read, fcntl.F_DUPFD, 2_000)
+        os.write(write, b"1")
+        assert module._readable(5.0, high) == [high]
+        os.close(high)
+    finally:
+        os.close(read)
+        os.close(write)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
+
+
+def test_addresses_are_taken_over_from_workers_that_serve_alone(
+    parent: Parent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as a worker may not come up, whoever has the address keeps it; nothing is left beside it."""
+    way = Way("r1", "127.0.0.1:1", "object", (), (), (), (), 1, 1.0)
+    parent.file.write_text(json.dumps(dump(Config((way,), 1, "1"))))
+    [path] = Sockets(tmp_path, 1).of(way)
+    with socket.socket(socket.AF_UNIX) as earlier, socket.socket(socket.AF_UNIX) as caller:
+        earlier.bind(str(path))
+        earlier.listen()
+        monkeypatch.setattr(Parent, "_fork", full)
+        with pytest.raises(BlockingIOError):
+            parent.apply()
+        caller.connect(str(path))
+        earlier.accept()[0].close()
+    assert {one.name for one in tmp_path.iterdir()} == {"hop.json", path.name}

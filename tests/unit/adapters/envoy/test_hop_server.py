@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from interlock.adapters.envoy.hop import server
 from interlock.adapters.envoy.hop.config import Way
 from interlock.adapters.envoy.hop.server import Caller, Place, Worker, sweep
 from interlock.adapters.envoy.hop.worker import new_loop, place
@@ -421,3 +422,130 @@ def test_a_fault_of_a_translation_is_an_answer(tmp_path: Path, capfd: pytest.Cap
 
     run(tmp_path, always(OK), use)
     assert capfd.readouterr().err.count("ZeroDivisionError: secret") == 1
+
+
+@pytest.mark.parametrize("kind", [b"text/plain", b"application/json"])
+def test_an_answer_that_nobody_asked_for_reaches_nobody(tmp_path: Path, kind: bytes) -> None:
+    """It would pass for the answer to the next request on the connection."""
+    answer = OK.replace(b"application/json", kind) + b'{"a":1}'
+    more = answer.replace(b"200", b"201").replace(b'"a"', b'"z"')
+
+    async def use(rig: Rig) -> None:
+        for _ in range(3):
+            status, _, body = await rig.ask(POST + b'{"a":1}')
+            assert (status, b"z" in body) == (200, False)
+        assert rig.place.idle == []
+
+    run(tmp_path, always(answer + more), use)
+
+
+def test_a_head_without_an_end_is_given_up(tmp_path: Path) -> None:
+    """What is read before the answer begins has a limit, early hints included."""
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        while True:
+            writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: " + b"x" * 10_000 + b"\r\n\r\n")
+            await writer.drain()
+
+    async def use(rig: Rig) -> None:
+        status, _, body = await rig.ask(POST + b'{"a":1}')
+        assert (status, "larger than 131072" in json.loads(body)["detail"]) == (503, True)
+
+    run(tmp_path, script, use)
+
+
+def test_an_answer_above_the_limit_is_not_read_to_its_end(tmp_path: Path) -> None:
+    """It has none, and the caller learns so before its time is over."""
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        writer.write(CHUNKED)
+        while True:
+            writer.write(b"186a0\r\n" + b"x" * 100_000 + b"\r\n")
+            await writer.drain()
+
+    async def use(rig: Rig) -> None:
+        status, head, body = await rig.ask(POST + b'{"a":1}')
+        assert (status, "larger than" in json.loads(body)["detail"]) == (502, True)
+        assert b"connection: close" not in head
+
+    run(tmp_path, script, use)
+
+
+def test_a_long_pipeline_is_answered_to_its_end(tmp_path: Path) -> None:
+    """However many requests wait behind a slow one."""
+    may_answer = asyncio.Event()
+    bad = b"POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx"
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await read_request(reader)
+        may_answer.set()
+        writer.write(OK + b'{"a":1}')
+
+    async def use(rig: Rig) -> None:
+        rig.writer.write(POST + b'{"a":1}' + bad * 1_400)
+        await may_answer.wait()
+        assert (await rig.answer())[0] == 200
+        assert {(await rig.answer())[0] for _ in range(1_400)} == {400}
+
+    run(tmp_path, script, use)
+
+
+def test_what_came_while_the_service_was_called_fills_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that takes no more than that is not sent more, though the connection is new."""
+    monkeypatch.setattr(server, "HELD_BYTES", LARGE // 3)
+    may_connect, held = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        """A loop whose connections take their time."""
+
+        def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+            self.loop = loop
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.loop, name)
+
+        async def create_connection(self, *given: Any) -> Any:
+            await may_connect.wait()
+            return await self.loop.create_connection(*given)
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await held.wait()
+
+    async def use(rig: Rig) -> None:
+        rig.worker.loop = Slow(rig.worker.loop)  # type: ignore[assignment] # it has what is used
+        rig.writer.write(b"POST / HTTP/1.1\r\nhost: s\r\ncontent-length: %d\r\n\r\n" % LARGE)
+        [caller] = rig.worker.callers
+        while not caller._is_paused:
+            rig.writer.write(b"x" * 100_000)
+            await rig.writer.drain()
+        may_connect.set()
+        while not caller._queue[0].service:
+            await asyncio.sleep(0)
+        assert caller._is_paused
+        held.set()
+
+    monkeypatch.setattr(server, "CONNECT_LIMIT_S", 15.0)
+    run(tmp_path, script, use, request=())
+
+
+def test_an_answer_before_the_end_of_the_request_can_be_read(tmp_path: Path) -> None:
+    """The caller, who writes on, finds the answer, and not a connection that was torn."""
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 401 no\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+    async def use(rig: Rig) -> None:
+        rig.writer.write(b"POST / HTTP/1.1\r\nhost: s\r\ncontent-length: 3000000\r\n\r\n")
+        status, head, _ = await rig.answer()
+        assert (status, b"connection: close" in head) == (401, True)
+        for _ in range(30):
+            rig.writer.write(b"x" * 100_000)
+            await rig.writer.drain()
+        assert await rig.is_closed()
+
+    run(tmp_path, script, use, request=())

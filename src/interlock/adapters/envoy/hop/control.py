@@ -7,21 +7,28 @@ the addresses, then the old one is told to end, which finishes what it has begun
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from interlock import __version__
+from interlock.adapters.envoy.detached import (
+    Running,
+    is_alive,
+    is_ours,
+    last_words,
+    new_nonce,
+    record,
+    recorded,
+    spawn,
+    tell,
+)
 from interlock.adapters.envoy.hop.config import Config, Sockets, Way
-from interlock.adapters.envoy.process import is_alive, last_words, wait_until
 from interlock.adapters.envoy.snapshot import replace
+from interlock.adapters.envoy.waiting import wait_until
 from interlock.engine.codec import dump
 from interlock.kernel.errors import Unavailable
 
@@ -34,12 +41,6 @@ class HopFailed(Unavailable):
     """The lens hop was started, or told what to serve, and does not serve it."""
 
     code = "hop.failed"
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    pid: int
-    nonce: str
 
 
 class Hop:
@@ -68,66 +69,53 @@ class Hop:
 
     def health(self) -> Mapping[str, Any] | None:
         """What the hop says of itself; None when none of ours answers."""
-        written = self._written()
+        written = recorded(self._record)
         told = self._ask("health") if written else None
         return told if written and told and told["nonce"] == written.nonce else None
 
     def stop(self) -> None:
         """End the hop, politely at first; nothing happens when it is not running."""
-        written = self._written()
+        written = recorded(self._record)
         if written is None:
             return
         self._ending.append(written.pid)
         if self.health():
             self._ask("end")
-        elif is_alive(written.pid) and self._is_ours(written):
-            _signal(written.pid, signal.SIGTERM)
+        elif is_ours(written):
+            tell(written.pid, signal.SIGTERM)
         self._record.unlink(missing_ok=True)
         for path in self._sockets.directory.glob("*.sock"):  # workers whose parent died leave when these are gone
             path.unlink(missing_ok=True)
 
     def _start(self) -> Mapping[str, Any] | None:
-        """A new parent takes the addresses over; then an old one that did not answer is ended."""
-        before, nonce = self._written(), f"{time.time_ns():x}-{os.getpid()}"
-        pid = self._spawn(nonce)
-        replace(self._record, json.dumps({"pid": pid, "nonce": nonce}).encode())
+        """A new parent takes the addresses over; then the one before it is ended. When the new one does not answer,
+        the one before it serves on.
+        """
+        before, nonce = recorded(self._record), new_nonce()
+        fresh = Running(self._spawn(nonce), nonce)
+        record(self._record, fresh)
         told: Mapping[str, Any] | None = None
 
         def serves() -> bool:
             nonlocal told
             told = self.health()
-            return told is not None or not is_alive(pid)
+            return told is not None or not is_alive(fresh.pid)
 
         wait_until(serves, START_LIMIT_S)
-        if before and is_alive(before.pid) and self._is_ours(before):
+        if told is None and is_ours(fresh):  # no polite end, with which it would give up what it has taken by now
+            self._ending.append(fresh.pid)
+            tell(fresh.pid, signal.SIGKILL)
+        if before and told is None:
+            record(self._record, before)
+        elif before and is_ours(before):
             self._ending.append(before.pid)
-            _signal(before.pid, signal.SIGTERM)
+            tell(before.pid, signal.SIGTERM)
         return told
 
     def _spawn(self, nonce: str) -> int:
-        """In a session of its own, so that what ends the control plane does not end it."""
         self._sockets.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         place = (str(self._file), str(self._sockets.directory), str(self._sockets.workers))
-        arguments = [sys.executable, "-m", MODULE, *place, nonce]
-        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        opened = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(self._log), append, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ]
-        return os.posix_spawn(sys.executable, arguments, os.environ, file_actions=opened, setsid=True)
-
-    def _is_ours(self, written: _Written) -> bool:
-        with suppress(OSError):
-            return written.nonce.encode() in Path(f"/proc/{written.pid}/cmdline").read_bytes()
-        return False
-
-    def _written(self) -> _Written | None:
-        try:
-            found = json.loads(self._record.read_text())
-            return _Written(int(found["pid"]), str(found["nonce"]))
-        except (FileNotFoundError, ValueError, KeyError):
-            return None
+        return spawn([sys.executable, "-m", MODULE, *place, nonce], self._log)
 
     def _ask(self, question: str) -> Any:
         """The answer of whoever listens; None when nobody does."""
@@ -140,8 +128,3 @@ class Hop:
                     return json.loads(answer.readline())
         except (OSError, ValueError):
             return None
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import resource
+import selectors
 import signal
 import socket
 import sys
@@ -26,9 +27,8 @@ from typing import Any
 from interlock import __version__
 from interlock.adapters.envoy.hop.config import Config, Sockets, Way
 from interlock.adapters.envoy.hop.server import Place
-from interlock.adapters.envoy.hop.worker import Translators, inode, place, work
+from interlock.adapters.envoy.hop.worker import Address, Translators, inode, place, work
 from interlock.engine.codec import parse
-from interlock.kernel.errors import InterlockError
 
 READY_LIMIT_S = 10.0
 BACKLOG = 1024
@@ -70,7 +70,9 @@ class Parent:
     """(when, number) of workers that are to be started again after a pause."""
 
     def apply(self) -> None:
-        """Serve what the file says. When a worker does not come up, what served before serves on."""
+        """Serve what the file says. Addresses are taken over once every worker serves; when one does not come up,
+        what served before serves on.
+        """
         wanted = parse(Config, self.file.read_text())
         if wanted.digest == self.config.digest:
             return
@@ -82,11 +84,13 @@ class Parent:
             for path in self._paths(wanted.ways):
                 self._open(path)
             fresh.extend(self._fork(number) for number in range(wanted.workers))
-        except (OSError, WorkerFailed):
+        except Exception:
             self.config, self.places = before, places
             self._end(fresh)
-            self._close(path for path in list(self.listeners) if path not in listeners)
+            self._close(set(self.listeners) - listeners)
             raise
+        for path in set(self.listeners) - listeners:
+            os.replace(_beside(path), path)
         self._end(pid for pid in self.children if pid not in fresh)
         self._close(set(self.listeners) - set(self._paths(wanted.ways)))
         self.late.clear()
@@ -130,25 +134,30 @@ class Parent:
         self._close(list(self.listeners))
 
     def _paths(self, ways: tuple[Way, ...]) -> list[Path]:
-        return [path for way in ways for path in self.sockets.of(way)]
+        return [path for way in ways for path in self._addresses(way)]
+
+    def _addresses(self, way: Way) -> list[Path]:
+        """One for each worker of the configuration; whoever started this process may have wanted another number."""
+        return Sockets(self.sockets.directory, self.config.workers).of(way)
 
     def _open(self, path: Path) -> None:
-        """Listen at `path`; whoever listened there before keeps the connections that it has."""
+        """Listen beside `path`; whoever listens there keeps it until it is replaced, and the connections it has."""
         if path in self.listeners:
             return
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        path.unlink(missing_ok=True)
-        listener.bind(str(path))
+        listener, beside = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), _beside(path)
+        beside.unlink(missing_ok=True)
+        listener.bind(str(beside))
         listener.listen(BACKLOG)
         listener.setblocking(False)
-        self.listeners[path] = (listener, inode(path))
+        self.listeners[path] = (listener, inode(beside))
 
     def _close(self, paths: Any) -> None:
         for path in list(paths):
             listener, number = self.listeners.pop(path)
             listener.close()
-            if inode(path) == number:
-                path.unlink(missing_ok=True)
+            for at in (path, _beside(path)):
+                if inode(at) == number:
+                    at.unlink(missing_ok=True)
 
     def _end(self, pids: Any) -> None:
         for pid in list(pids):
@@ -159,9 +168,7 @@ class Parent:
         """Start worker `number`; its process id once it serves. WorkerFailed when it does not, OSError when there
         is no room for it.
         """
-        ours = [
-            (self.listeners[self.sockets.of(way)[number]][0], self.places[way.name]) for way in self.config.ways
-        ]
+        ours = [self._address(way, number) for way in self.config.ways]
         read, write = os.pipe()
         try:
             pid = os.fork()
@@ -173,7 +180,7 @@ class Parent:
             self._be_worker(ours, read, write)
         os.close(write)
         with os.fdopen(read, "rb") as told:
-            is_up = bool(select.select([told], [], [], READY_LIMIT_S)[0]) and told.read(1) == b"1"
+            is_up = bool(_readable(READY_LIMIT_S, told)) and told.read(1) == b"1"
         if not is_up:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -182,7 +189,11 @@ class Parent:
         self.children[pid] = Child(number, self.config.digest, time.monotonic())
         return pid
 
-    def _be_worker(self, ours: list[tuple[socket.socket, Place]], read: int, write: int) -> None:
+    def _address(self, way: Way, number: int) -> Address:
+        path = self._addresses(way)[number]
+        return Address(path, *self.listeners[path], self.places[way.name])
+
+    def _be_worker(self, ours: list[Address], read: int, write: int) -> None:
         """In the fork; never returns."""
         code = 1
         try:
@@ -190,7 +201,7 @@ class Parent:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
-            mine = {listener for listener, _ in ours}
+            mine = {one.listener for one in ours}
             others = [listener for listener, _ in self.listeners.values() if listener not in mine]
             for inherited in (*others, *self.private):
                 inherited.close()
@@ -199,6 +210,19 @@ class Parent:
         finally:
             sys.stderr.flush()
             os._exit(code)
+
+
+def _readable(wait_s: float | None, *files: Any) -> list[Any]:
+    """Which of the files can be read, once one can or the time is over; of any number, unlike `select.select`."""
+    with selectors.PollSelector() as selector:
+        for one in files:
+            selector.register(one, selectors.EVENT_READ)
+        return [key.fileobj for key, _ in selector.select(wait_s)]
+
+
+def _beside(path: Path) -> Path:
+    """Where an address is made before it is taken over."""
+    return path.with_suffix(".next.sock")
 
 
 def _dead() -> Iterator[int]:
@@ -214,13 +238,16 @@ def _dead() -> Iterator[int]:
 
 def run(file: Path, sockets: Sockets, translators: Translators, nonce: str) -> None:
     """Be the parent until told to end."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two for each request that is under way
     parent = Parent(file, sockets, translators, nonce)
     with _wakeups() as woken:
+        parent.private = (woken,)
+        parent.apply()
         with _control(sockets.control) as control:
             parent.private = (control, woken)
-            parent.apply()
             while not parent.is_ending:
-                readable, _, _ = select.select([control, woken], [], [], 0.5 if parent.late else None)
+                readable = _readable(0.5 if parent.late else None, control, woken)
                 if woken in readable and signal.SIGTERM in woken.recv(4096):
                     break
                 parent.reap(time.monotonic())
@@ -284,6 +311,6 @@ def _answer(control: socket.socket, parent: Parent) -> None:
 def _applied(parent: Parent) -> dict[str, Any]:
     try:
         parent.apply()
-    except (OSError, WorkerFailed, InterlockError, ValueError) as why:
+    except Exception as why:  # whatever a new configuration brings must not end what serves
         return {**parent.health(), "failed": str(why)}
     return parent.health()

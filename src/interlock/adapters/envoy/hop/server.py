@@ -31,7 +31,11 @@ IDLE_LIMIT_S = 4.0
 """Below the five seconds after which common servers close an idle connection, so that we close it first."""
 SLACK_S = 0.25
 """Beyond the deployment's timeout: the proxy's own clock runs out first, so that it tells the reason."""
+LINGER_S = 1.0
+"""How long the rest of an answered request is read: who cannot write on may never look for the answer."""
 HELD_BYTES = 65_536
+HEAD_LIMIT_BYTES = 131_072
+"""Of an answer, with what comes before it: beyond what the proxy takes."""
 KINDS_TOLD = 100
 _OF_ONE_CONNECTION = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
@@ -208,6 +212,7 @@ class Caller(asyncio.Protocol):
         exchange = self._queue[-1]
         exchange.is_whole = True
         if exchange.is_over:
+            self.transport.close()
             return
         if exchange.has_begun:
             self._expect_answer(exchange)
@@ -224,11 +229,10 @@ class Caller(asyncio.Protocol):
 
     def _begin(self, exchange: Exchange) -> None:
         """Send what there is of the first request in the queue: all of it when it is translated."""
-        place = self._place
+        place, exchange.has_begun = self._place, True
         if exchange.is_too_large:
             self._refuse_size(exchange)
             return
-        exchange.has_begun = True
         body = b"".join(exchange.parts)
         exchange.parts.clear()
         if place.to_release is not None and body:
@@ -288,8 +292,8 @@ class Caller(asyncio.Protocol):
         late = b"".join(map(_chunk, exchange.parts) if exchange.is_chunked else exchange.parts)
         exchange.parts.clear()
         end = b"0\r\n\r\n" if exchange.is_chunked and exchange.is_whole else b""
+        self.release()  # before the service may say that it has enough
         service.carry(exchange, first + late + end)
-        self.release()
 
     def hold(self) -> None:
         """Read no more for now."""
@@ -310,11 +314,23 @@ class Caller(asyncio.Protocol):
         self._place.active.discard(exchange)
         self.transport.write(last)
         if not exchange.keeps:
-            self.transport.close()
+            self._leave(exchange)
             return
         self._queue.popleft()
         self.release()
-        if self._queue and self._is_ready(self._queue[0]):
+        if self._queue:  # at the next turn of the loop, so that a long queue makes no deep stack
+            self._worker.loop.call_soon(self._turn)
+
+    def _leave(self, exchange: Exchange) -> None:
+        """Close the connection, once the caller has sent what it is sending."""
+        if exchange.is_whole:
+            self.transport.close()
+            return
+        self.release()
+        self._worker.loop.call_later(LINGER_S, self.transport.close)
+
+    def _turn(self) -> None:
+        if self._queue and not self._queue[0].has_begun and self._is_ready(self._queue[0]):
             self._begin(self._queue[0])
 
     def _is_ready(self, exchange: Exchange) -> bool:
@@ -336,7 +352,7 @@ class Caller(asyncio.Protocol):
     def expire(self, exchange: Exchange) -> None:
         """The service took too long."""
         service = exchange.service
-        if service is not None and service.has_answered:
+        if service is not None and service.is_under_way:
             self.tear()
             return
         if service is not None:
@@ -365,6 +381,7 @@ class _Answer:
     is_chunked: bool = False
     is_interim: bool = False
     is_translated: bool = False
+    is_too_large: bool = False
     is_framed: bool = False
     is_complete: bool = False
     is_kept: bool = False
@@ -378,11 +395,13 @@ class Service(asyncio.Protocol):
         self._worker, self._place = worker, place
         self._exchange: Exchange | None = None
         self._answer = _Answer()
+        self._ahead = 0
         self.idle_since = 0.0
 
     @property
-    def has_answered(self) -> bool:
-        return self._answer.has_begun
+    def is_under_way(self) -> bool:
+        """Whether the caller has a part of the answer already."""
+        return self._answer.has_begun and not self._answer.is_translated
 
     # ---- what the transport tells
 
@@ -401,8 +420,12 @@ class Service(asyncio.Protocol):
                 self._fail("the service answers no HTTP/1.1")
                 return
             self._answer.is_kept = False
-        if self._answer.is_complete:
+        if self._answer.is_complete or self._answer.is_too_large:
             self._finish(exchange)
+        elif not self._answer.has_begun:
+            self._ahead += len(data)
+            if self._ahead > HEAD_LIMIT_BYTES:
+                self._fail(f"the head of its answer is larger than {HEAD_LIMIT_BYTES} bytes")
         elif self._answer.out and not self._answer.is_translated:
             exchange.caller.transport.write(b"".join(self._answer.out))
             self._answer.out.clear()
@@ -447,6 +470,9 @@ class Service(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status, exchange, answer = self._parser.get_status_code(), self._exchange, self._answer
         assert exchange is not None
+        if answer.has_begun:
+            answer.is_kept = False  # a second answer, that nobody asked for
+            return
         if status < 200:
             answer.is_interim = True
             return
@@ -466,13 +492,16 @@ class Service(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         answer = self._answer
         if answer.is_complete or answer.is_interim:
+            answer.is_kept = False  # more than there should be
             return
         if not answer.is_translated:
             answer.out.append(_chunk(body) if answer.is_framed else body)
             return
         answer.size += len(body)
-        if answer.size <= self._place.way.answer_limit_bytes:
-            answer.out.append(body)
+        answer.out.append(body)
+        if answer.size > self._place.way.answer_limit_bytes:
+            answer.is_too_large, answer.is_kept = True, False
+            answer.out.clear()
 
     def on_message_complete(self) -> None:
         if self._answer.is_interim:
@@ -486,7 +515,7 @@ class Service(asyncio.Protocol):
         """Send the request of `exchange`, or what is there of it."""
         self._exchange, exchange.service = exchange, self
         self._parser = httptools.HttpResponseParser(self)  # a new one: it cannot be told that HEAD has no body
-        self._answer = _Answer()
+        self._answer, self._ahead = _Answer(), 0
         if exchange.caller.is_full:
             _pause(self.transport)
         self.transport.write(first)
@@ -504,7 +533,7 @@ class Service(asyncio.Protocol):
         self.transport.abort()
         if exchange is None:
             return
-        if self._answer.has_begun and not self._answer.is_translated:
+        if self.is_under_way:
             exchange.caller.tear()
         else:
             keeps = exchange.caller.keeps(exchange)
@@ -522,7 +551,7 @@ class Service(asyncio.Protocol):
             self.idle_since = self._worker.loop.time()
             self._place.idle.append(self)
         else:
-            self.transport.close()
+            self.transport.abort()  # what it has not read of the request, it does not want
         caller.answered(exchange, last)
 
     def _translated(self, exchange: Exchange) -> bytes:
@@ -530,7 +559,7 @@ class Service(asyncio.Protocol):
         translate, release = self._place.to_callers, self._place.way.release
         assert translate is not None
         keeps = exchange.caller.keeps(exchange)
-        if self._answer.size > self._place.way.answer_limit_bytes:
+        if self._answer.is_too_large:
             too_large = f"the answer is larger than {self._place.way.answer_limit_bytes} bytes"
             return answers.untranslated(too_large, release, keeps=keeps)
         body = b"".join(self._answer.out)

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ ORPHAN_CHECK_S = 1.0
 DRAIN_LIMIT_S = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a worker serves: `place`, by way of `listener`. inode: which file that is, at `path` or soon there."""
+
+    path: Path
+    listener: socket.socket
+    inode: int
+    place: Place
+
+
 def place(way: Way, translators: Translators) -> Place:
     """A way, ready to be served."""
     host, port = split_endpoint(way.endpoint)
@@ -29,7 +40,7 @@ def place(way: Way, translators: Translators) -> Place:
     return Place(way, to_release, to_callers, host, port)
 
 
-def work(served: Sequence[tuple[socket.socket, Place]], ready: Callable[[], None]) -> None:
+def work(served: Sequence[Address], ready: Callable[[], None]) -> None:
     """Serve until SIGTERM and until no caller is left; or until the addresses belong to somebody else.
 
     ready: called once connections are answered.
@@ -49,20 +60,17 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return made
 
 
-async def _work(
-    loop: asyncio.AbstractEventLoop, served: Sequence[tuple[socket.socket, Place]], ready: Callable[[], None]
-) -> None:
+async def _work(loop: asyncio.AbstractEventLoop, served: Sequence[Address], ready: Callable[[], None]) -> None:
     worker, told = Worker(loop), asyncio.Event()
-    owned = {Path(listener.getsockname()): inode(Path(listener.getsockname())) for listener, _ in served}
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    servers = [await _listen(loop, worker, listener, one) for listener, one in served]
-    sweeping = loop.create_task(_sweep(loop, [one for _, one in served]))
+    servers = [await _listen(loop, worker, one.listener, one.place) for one in served]
+    sweeping = loop.create_task(_sweep(loop, [one.place for one in served]))
     ready()
     parent = os.getppid()
     while not told.is_set():
         await _wait(told, ORPHAN_CHECK_S)
-        if os.getppid() != parent and any(inode(path) != number for path, number in owned.items()):
+        if os.getppid() != parent and any(inode(one.path) != one.inode for one in served):
             told.set()  # the parent died, and another one has these addresses by now
     for server in servers:
         server.close()
