@@ -129,6 +129,18 @@ def test_stopped_anywhere_an_undo_still_ends_at_the_beginning(moving: Moving) ->
         assert moving.snapshot() == moving.untouched
 
 
+def test_a_step_that_stopped_half_way_is_taken_back_although_it_must_not_go_on(moving: Moving) -> None:
+    """By order it began, without one it must not go on; the undo asks for no more than what it does."""
+    moving.bureau.allowed = Allowed("switch", "contract", back="switch")
+    moving.runner().run("better")
+    before = moving.snapshot()
+    with pytest.raises(KeyboardInterrupt):
+        moving.runner(stop_at(2, "begin")).run("better", "contract", is_ordered=True)
+    (reached,) = moving.runner().undo("better", "switch")
+    assert (reached.is_there, reached.position.step, reached.position.phase) == (True, 5, "resting")
+    assert moving.snapshot() == before
+
+
 CHILD = """\
 import sys
 sys.path[:0] = {paths!r}

@@ -57,7 +57,7 @@ def table_lines(table: dict[str, Any], with_sql: bool) -> Iterator[str]:
         if with_sql:
             yield from (f"         {line}" for one in step["do"] for line in _statement(one))
         for check in step["checks"]:
-            yield f"       must not be: {check['means']}"
+            yield f"       must not be: {check['means'].removesuffix(':')}"
             if with_sql:
                 yield from (f"         {line}" for line in _statement(check["query"]))
         yield f"       undo: {step['undo_says']}"

@@ -8,9 +8,9 @@ which knows approvals and where traffic is; within a step it needs nobody but th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, assert_never
+from typing import Any, Literal, Protocol, assert_never
 
 from interlock.domain.migrations.advance import (
     ORDER,
@@ -291,9 +291,11 @@ class _Way:
         return None
 
     def _resume(self) -> None:
-        """Ask again before what was begun goes on: approvals and traffic may have changed meanwhile."""
+        """Ask again before what was begun goes on: approvals and traffic may have changed meanwhile. A step that is
+        half done and is to be taken back does not go on; that it may be taken back is asked when that begins.
+        """
         position = self.kept.position
-        if position.phase != "resting":
+        if position.phase == "undoing" or (position.phase == "doing" and self.is_forward):
             self._tell(position.step, position.phase, f"resumed: {standing(self.migration, position)}")
 
     def _arrived(self, action: Rest) -> Reached:
@@ -362,7 +364,7 @@ class _Way:
         did: Literal["done", "undone"] = "done" if self.kept.position.phase == "doing" else "undone"
         with database.transaction() as tx:
             found = [(means, tx.first_rows(query, SHOWN + 1)) for query, means in action.checks]
-            self.broken = tuple(f"{means} ({_counted(rows)})" for means, rows in found if rows)
+            self.broken = tuple(_broken(means, rows) for means, rows in found if rows)
             if self.broken:
                 return
             kept = self._keep(tx, ended(self.migration, self.kept.position, self.runner.clock.now()))
@@ -401,8 +403,13 @@ class _Way:
         self.runner.report(Progress(self.migration, self.kept.position, says, kind))
 
 
-def _counted(rows: int) -> str:
-    return f"more than {SHOWN:,} rows" if rows > SHOWN else f"{rows:,} row{'s' if rows > 1 else ''}"
+def _broken(means: str, rows: Sequence[Sequence[Any]]) -> str:
+    """What a check says. Rows are counted, and their keys told to nobody; names complete the sentence."""
+    if means.endswith(":"):
+        return f"{means} {', '.join(f'`{name}`' for name, *_ in rows)}"
+    count = len(rows)
+    counted = f"more than {SHOWN:,} rows" if count > SHOWN else f"{count:,} row{'s' if count > 1 else ''}"
+    return f"{means} ({counted})"
 
 
 def _after(plan: Plan, migration: Migration, name: str | None) -> int:

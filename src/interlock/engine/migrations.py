@@ -73,7 +73,7 @@ class Standing:
 
 def stand(tx: Transaction, change: str) -> Standing:
     """The plan of the newest rollout, while that is under way or once it was promoted; else the newest plan."""
-    rollouts = records.read_rollouts(tx, change)
+    rollouts = records.read_rollouts_of(tx, change)
     rollout = rollouts[-1] if rollouts else None
     is_its_plan = rollout is not None and (rollout.is_live or rollout.position.outcome == "promoted")
     plan = records.read_plan(tx, rollout.plan) if rollout and is_its_plan else records.newest_plan(tx, change)
@@ -150,7 +150,7 @@ def table_view(migration: Migration, seen: TableSeen) -> dict[str, Any]:
         "no_return": migration.no_return,
         "says": seen.fault or standing(migration, position),
         "fault": seen.fault,
-        "is_other": seen.kept is not None and seen.kept.migration != digest(migration),
+        "is_other": seen.is_of_another,
         "held": plain(seen.kept.held) if seen.kept else None,
         "position": None if seen.fault else plain(position),
         "share": position.copied.share,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from interlock.domain.migrations.migration import Batch, Migration
 from interlock.domain.migrations.position import Kept, Key
@@ -66,8 +66,8 @@ class TableTransaction(Protocol):
     """One transaction in a migrated database. Nothing of it is visible outside before it ends well."""
 
     def run(self, statement: str) -> None: ...
-    def first_rows(self, query: str, limit: int) -> int:
-        """How many rows the query gives, counted up to `limit`."""
+    def first_rows(self, query: str, limit: int) -> Sequence[Sequence[Any]]:
+        """The first `limit` rows of the query."""
         ...
 
     def count(self, query: str) -> int:

@@ -61,12 +61,22 @@ def test_where_it_stands(limit: dict[str, str | None], approved: bool, says: str
     assert says in told
 
 
-def test_another_migration_of_the_table_is_told() -> None:
-    """So that nobody wonders why nothing has begun."""
-    other = TableSeen(MOVED, Kept("flights", "sha256:p", "sha256:other", 7, Position(3)))
+@pytest.mark.parametrize(
+    ("position", "is_told"),
+    [
+        (Position(3), True),
+        (Position(0, "doing", statement=1), True),
+        (Position(0), False),
+        (Position(7), False),
+        (Position(0, "doing"), False),
+    ],
+)
+def test_another_migration_of_the_table_is_told(position: Position, is_told: bool) -> None:
+    """So that nobody wonders why nothing has begun; one that was taken back, or is complete, is in nobody's way."""
+    other = TableSeen(MOVED, Kept("flights", "sha256:p", "sha256:other", 7, position))
     limit = {"forward": "verify", "because": ""}
     view = {"change": "better", "tables": [table_view(MOVED, other)], "allowed": limit, "is_approved": True}
-    assert "another plan's migration has the table" in "\n".join(status_lines(view))
+    assert ("another plan's migration has the table" in "\n".join(status_lines(view))) == is_told
 
 
 def copying(rows: int) -> Progress:

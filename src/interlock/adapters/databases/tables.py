@@ -14,7 +14,7 @@ import json
 import os
 import secrets as chance
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from interlock.adapters.databases.translate import bounds, for_psycopg, key_of, translated
+from interlock.adapters.databases.translate import KeyUnusable, bounds, for_psycopg, key_of, translated
 from interlock.domain.migrations.migration import Batch
 from interlock.domain.migrations.position import Held, Kept, Key, Position
 from interlock.engine.codec import dump, load
@@ -258,8 +258,8 @@ class SqlTableTransaction:
     def run(self, statement: str) -> None:
         self.database.driven(statement)
 
-    def first_rows(self, query: str, limit: int) -> int:
-        return len(self.database.driven(query).fetchmany(limit))
+    def first_rows(self, query: str, limit: int) -> Sequence[Sequence[Any]]:
+        return [tuple(row) for row in self.database.driven(query).fetchmany(limit)]
 
     def count(self, query: str) -> int:
         return int(self.database.driven(query).scalar() or 0)
@@ -267,7 +267,13 @@ class SqlTableTransaction:
     def key(self, batch: Batch, after: Key | None, size: int) -> Key | None:
         sql = batch.first_sql if after is None else batch.next_sql
         row = self.database.driven(sql, bounds(after, size=size)).first()
-        return None if row is None else key_of(tuple(row))
+        found = None if row is None else key_of(tuple(row))
+        if found is not None and found == after:
+            raise KeyUnusable(
+                f"a row of {batch.table} is found again beyond its own key, so that there would be no end",
+                remedy="Use a key that is read as exactly as it is kept: single precision is not.",
+            )
+        return found
 
     def copy(self, batch: Batch, after: Key | None, upto: Key) -> None:
         self.database.driven(batch.start_sql if after is None else batch.sql, bounds(after, upto))

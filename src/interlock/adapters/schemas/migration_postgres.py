@@ -31,6 +31,8 @@ ANSWERED = {
 }
 """Rules of squawk that the order of the steps keeps, and how."""
 
+LAST, FIRST = (name_sql(one) for one in ("~interlock_from_older", "!interlock_stop"))
+"""Triggers of the table, named so that no other one fires after it, or before it."""
 
 COMPARED = ("bool", "int", "float", "number", "decimal", "string", "bytes", "date", "time", "timestamp", "duration")
 """Kinds of types that Postgres has an equality for; JSON has none."""
@@ -48,15 +50,17 @@ def dual_write(one: Shapes) -> tuple[Part, ...]:
     [columns] = expand(one)
     views = () if one.has_older_view else older_views(one)
     emptied = Part((), (*columns.undo, *columns.do))
-    return emptied, from_older(one, is_strict=False), *views, newer_view(one), to_older(one)
+    return emptied, from_older(one, is_strict=False), *views, newer_view(one, one.computed_view()), to_older(one)
 
 
 # ---- from the older shape to the newer
 
 
 def from_older(one: Shapes, is_strict: bool) -> Part:
-    """The function and the trigger for those who write the table itself."""
-    function, trigger = one.made("from_older"), one.made("zz_from_older")
+    """The function and the trigger for those who write the table itself. Triggers fire in order of their names, and
+    this one has to see what those of the table's owner made of the row.
+    """
+    function, trigger = one.made("from_older"), LAST
     timing = f"BEFORE INSERT OR UPDATE ON {one.table} FOR EACH ROW EXECUTE FUNCTION {function}()"
     return Part(
         (reader(one, is_strict), f"CREATE TRIGGER {trigger} {timing}"),
@@ -90,7 +94,7 @@ BEGIN
     IF {untouched} THEN RETURN NEW; END IF;
   ELSIF NEW.{one.mark} IS NOT NULL THEN RETURN NEW;
   END IF;
-  SELECT * INTO interlock_lens FROM ({one.get.over(one.older_of("NEW"))}) AS lens;
+  SELECT * INTO interlock_lens FROM ({one.get.over(one.older_of_new())}) AS lens;
   interlock_why := {reason(one.get.rejections, inputs, one.newer.version)};
   IF interlock_why IS NOT NULL THEN {refused} END IF;
 {sets}
@@ -151,11 +155,11 @@ def writer(one: Shapes) -> str:
     own_why = f"  interlock_why := CASE {own} END;\n  IF interlock_why IS NOT NULL THEN {raised()} END IF;\n"
     columns = {c.column: f"NEW.{name_sql(c.field.name)}" for c in one.layout.columns}
     gone = {f.name: one.put_back(f, "interlock_lens") for f in one.layout.gone}
-    sets = [f"{name_sql(column)} = {value}" for column, value in columns.items()]
+    sets = {name_sql(column): value for column, value in columns.items()}
     for name, value in gone.items():
         is_touched = touched(one.put.reads[name], inputs)
-        sets.append(f"{name_sql(name)} = CASE WHEN {is_touched} THEN {value} ELSE {name_sql(name)} END")
-    sets.append(f"{one.mark} = coalesce({one.mark}, 0) + 1")
+        sets[name_sql(name)] = f"CASE WHEN {is_touched} THEN {value} ELSE {name_sql(name)} END"
+    sets[one.mark] = f"coalesce({one.mark}, 0) + 1"
     body = f"""
 BEGIN
   IF TG_OP = 'DELETE' THEN
@@ -176,7 +180,7 @@ BEGIN
     {inserted(one, {**columns, **gone, one.layout.mark: "1"})}
     RETURN NEW;
   END IF;
-  UPDATE {one.table} SET {", ".join(sets)} WHERE {one.key_is("OLD", is_newer=True)};
+{updated(one, sets)}
   IF FOUND THEN RETURN NEW; END IF;
   RETURN NULL;
 END"""
@@ -198,6 +202,18 @@ def locked(one: Shapes) -> str:
       RAISE EXCEPTION USING MESSAGE = 'another writer changed the row meanwhile', ERRCODE = 'serialization_failure',
         HINT = 'Try again.';
     END IF;"""
+
+
+def updated(one: Shapes, sets: Mapping[str, str]) -> str:
+    """A key is set where it was changed alone: one that is always an identity's takes not even the value it has."""
+    keys = {name_sql(key) for key in one.layout.key}
+    here = one.key_is("OLD", is_newer=True)
+    is_moved = " OR ".join(f"NEW.{name_sql(k)} IS DISTINCT FROM OLD.{name_sql(k)}" for k in one.layout.newer_key)
+    whole = listed(f"{column} = {value}" for column, value in sets.items())
+    rest = listed(f"{column} = {value}" for column, value in sets.items() if column not in keys)
+    return f"""  IF {is_moved} THEN UPDATE {one.table} SET {whole} WHERE {here};
+  ELSE UPDATE {one.table} SET {rest} WHERE {here};
+  END IF;"""
 
 
 def inserted(one: Shapes, values: Mapping[str, str]) -> str:
@@ -262,8 +278,29 @@ def older_views(one: Shapes) -> tuple[Part, ...]:
     return older, current_on(one, one.layout.older_view)
 
 
-def newer_view(one: Shapes) -> Part:
-    return view(one, one.layout.newer_view, one.computed_view())
+def newer_view(one: Shapes, query: str) -> Part:
+    """The newer version's view while writes to it go by a trigger."""
+    made = view(one, one.layout.newer_view, query)
+    return Part((*made.do, given_defaults(one)), made.undo)
+
+
+def given_defaults(one: Shapes) -> str:
+    """A view that a trigger writes has no defaults, so it gets those of the columns that it shares."""
+    table, quoted = text_sql(one.table), name_sql(one.layout.newer_view)
+    shared = listed(f"({text_sql(c.column)}, {text_sql(c.field.name)})" for c in one.layout.shared)
+    return dollars(
+        "DO",
+        f"""DECLARE one record;
+BEGIN
+  FOR one IN SELECT field, pg_get_expr(adbin, adrelid) AS made FROM (VALUES {shared}) AS shared (held, field)
+    JOIN pg_attribute ON attrelid = {table}::regclass AND attname = held
+    JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+  LOOP
+    EXECUTE format({text_sql("ALTER VIEW " + quoted.replace("%", "%%") + " ALTER COLUMN %I SET DEFAULT %s")},
+      one.field, one.made);
+  END LOOP;
+END""",
+    )
 
 
 def current_on(one: Shapes, name: str) -> Part:
@@ -319,7 +356,7 @@ def switch(one: Shapes) -> tuple[Part, ...]:
 
 
 def stop(one: Shapes) -> tuple[Part, ...]:
-    name, trigger = one.made("stop"), one.made("aa_stop")
+    name, trigger = one.made("stop"), FIRST
     says = f"version {one.older.version} of {one.newer.name} is no longer written; write {one.layout.newer_view}"
     body = f"""
 BEGIN
@@ -364,7 +401,7 @@ def served_last(one: Shapes) -> tuple[Part, ...]:
     return (
         from_older(one, is_strict=True),
         view(one, one.layout.older_view, one.older_view()),
-        view(one, one.layout.newer_view, one.stored_view()),
+        newer_view(one, one.stored_view()),
         to_older(one),
     )
 

@@ -93,9 +93,9 @@ class Shapes:
         read |= {name for one in self.put.rejections for name in one.reads}
         return tuple(one.name for one in self.newer.fields if one.name in read)
 
-    def older_of(self, row: str) -> str:
-        """A query of one row: the older fields of NEW or OLD."""
-        return "SELECT " + listed(f"{row}.{name_sql(f.name)} AS {name_sql(f.name)}" for f in self.layout.older)
+    def older_of_new(self) -> str:
+        """A query of one row: the older fields of NEW."""
+        return "SELECT " + listed(f"NEW.{name_sql(f.name)} AS {name_sql(f.name)}" for f in self.layout.older)
 
     def newer_of_new(self, is_insert: bool) -> str:
         return "SELECT " + listed(f"{self.given(f, is_insert)} AS {name_sql(f.name)}" for f in self.newer.fields)

@@ -62,7 +62,7 @@ def both(*parts: Part) -> Part:
 
 def from_older(one: Shapes) -> Part:
     """The triggers for those who write the table itself."""
-    lens = f"({one.get.over(one.older_of('NEW'))}) AS lens"
+    lens = f"({one.get.over(as_written(one))}) AS lens"
     here = one.key_is("NEW", one.table)
     made = {c.column: f"lens.{one.get.made[c.field.name]}" for c in one.layout.new}
     filled = listed((*(f"{name_sql(column)} = {value}" for column, value in made.items()), f"{one.mark} = 0"))
@@ -87,8 +87,13 @@ def touched(reads: Collection[str], inputs: Sequence[str], otherwise: str) -> st
     return any_of((*((otherwise,) if otherwise else ()), *tests))
 
 
+def as_written(one: Shapes) -> str:
+    """The older fields of the row as it is now: a trigger of the table's owner may have changed what NEW tells."""
+    return f"{one.older_view()} WHERE {one.key_is('NEW')}"
+
+
 def again(one: Shapes) -> tuple[str, str]:
-    lens = f"({one.get.over(one.older_of('NEW'))}) AS lens"
+    lens = f"({one.get.over(as_written(one))}) AS lens"
     here = one.key_is("NEW", one.table)
     sets = []
     for c in one.layout.new:
@@ -109,7 +114,7 @@ def again(one: Shapes) -> tuple[str, str]:
 
 def strict(one: Shapes) -> Part:
     """Refuses rows that have no form in the newer version instead of leaving them without."""
-    lens = f"FROM ({one.get.over(one.older_of('NEW'))}) AS lens"
+    lens = f"FROM ({one.get.over(one.older_of_new())}) AS lens"
     version = one.newer.version
     inserted = f"BEFORE INSERT ON {one.table} WHEN NEW.{one.mark} IS NULL"
     updated = f"BEFORE UPDATE ON {one.table} WHEN {is_by_older(one)}"

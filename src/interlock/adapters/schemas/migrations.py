@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from interlock.adapters.schemas import migration_postgres, migration_sqlite
+from interlock.adapters.schemas.migration_look import looks
 from interlock.adapters.schemas.migration_sql import Part, Shapes, done, shapes_of, undone
 from interlock.adapters.schemas.squawk import squawk_findings
 from interlock.domain.lenses.check import fit
@@ -26,19 +27,17 @@ def plan_migration(
     table: str,
     key: tuple[str, ...],
     dialect: Dialect,
-    taken: Collection[str] = (),
     has_older_view: bool = False,
 ) -> Planned:
     """The steps that take `table` from `older` to `newer`, or the findings that say why there are none.
 
-    key: columns whose values name a row, never null and untouched by the lens but for renaming. taken: columns of
-    the table that the older version does not declare. has_older_view: a migration before this one left the views of
-    the older version.
+    key: columns whose values name a row, never null and untouched by the lens but for renaming. has_older_view: a
+    migration before this one left the views of the older version.
     """
     misfits = tuple(one for one in fit(lens, older, newer) if one.is_blocking)
     if misfits:
         return Planned(None, misfits)
-    layout, found = lay_out(lens, older, newer, table, key, taken)
+    layout, found = lay_out(lens, older, newer, table, key)
     if layout is None:
         return Planned(None, found)
     told = unkept(layout, older, newer, dialect)
@@ -59,6 +58,7 @@ def plan_migration(
 def _on_postgres(shapes: Shapes) -> Mapping[str, Work]:
     here = migration_postgres
     return {
+        "look": Work(checks=tuple(looks(shapes))),
         "expand": _locking(here.expand(shapes)),
         "dual-write": _locking(here.dual_write(shapes)),
         "backfill": Work(batch=shapes.batch()),
@@ -77,6 +77,7 @@ def _on_postgres(shapes: Shapes) -> Mapping[str, Work]:
 def _on_sqlite(shapes: Shapes) -> Mapping[str, Work]:
     here = migration_sqlite
     return {
+        "look": Work(checks=tuple(looks(shapes))),
         "expand": _work(here.expand(shapes)),
         "dual-write": _work(here.dual_write(shapes)),
         "backfill": Work(batch=shapes.batch()),

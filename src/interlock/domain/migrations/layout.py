@@ -98,11 +98,10 @@ def lay_out(
     newer: Contract,
     table: str,
     key: tuple[str, ...],
-    taken: Collection[str] = (),
 ) -> tuple[Layout | None, tuple[Finding, ...]]:
-    """The layout, or why there is none. taken: columns of the table that the contract does not name."""
+    """The layout, or why there is none."""
     arrived = _arrived(lens, older)
-    used = {*taken, *(one.name for one in older.fields)}
+    used = {one.name for one in older.fields}
     after = suffix(newer.version)
     columns = []
     for one in newer.fields:
@@ -115,7 +114,7 @@ def lay_out(
         used.add(name)
         columns.append(Column(one, name))
     by_older = {one.shares: one for one in columns if one.shares}
-    found = tuple(_findings(key, by_older, older, columns, table, taken))
+    found = tuple(_findings(key, by_older, older, columns, table))
     if found:
         return None, found
     layout = Layout(
@@ -226,7 +225,6 @@ def _findings(
     older: Contract,
     columns: list[Column],
     table: str,
-    taken: Collection[str],
 ) -> Iterator[Finding]:
     subject = f"table:{table}"
     if not key:
@@ -243,12 +241,6 @@ def _findings(
         elif by_older[name].field.nullable or not by_older[name].field.required:
             says = f"the key column `{name}` may be null"
             yield Finding("migration.key_nullable", Severity.ERROR, subject, says, "Name a key that is never null.")
-    folded = {one.casefold() for one in taken}
-    for one in columns:
-        if one.field.name.casefold() in folded:
-            says = f"the table has a column `{one.field.name}` that version {older.version} does not declare"
-            remedy = "Declare it in the older version, or name the new field otherwise."
-            yield Finding("migration.name_taken", Severity.ERROR, subject, says, remedy)
     for name in (table, *(one.field.name for one in columns), *(f.name for f in older.fields)):
         if len(name.encode()) > LONGEST_NAME:
             says = f"the name `{name[:40]}...` has more than {LONGEST_NAME} bytes"

@@ -42,7 +42,8 @@ class Batch:
 class MigrationStep:
     """do, undo: statements in order; `batch` besides them for a backfill. is_atomic: whether `do` runs in one
     transaction (Postgres builds indexes CONCURRENTLY outside one). checks: queries that must give no row before the
-    next step, each with what a row of it means. costs: what going back from here loses, by field.
+    next step, each with what a row of it means; where that ends with a colon, the rows are names that complete it.
+    costs: what going back from here loses, by field.
     """
 
     name: str

@@ -38,6 +38,9 @@ class _Place:
 
 
 ORDER: Final[Mapping[str, _Place]] = {
+    "look": _Place(
+        "expand", "`{table}` is as version {older} says, and nothing is in the way; nothing is changed yet"
+    ),
     "expand": _Place("expand", "add the columns of version {newer}, empty, beside those of {older}"),
     "dual-write": _Place(
         "dual-write",

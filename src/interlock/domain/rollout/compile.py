@@ -149,10 +149,12 @@ def _metrics(workspace: Workspace, change: Change) -> Iterator[Metric]:
 
 def _promises(workspace: Workspace, moved: Iterable[str]) -> Iterator[Promise]:
     """The contract of each moved service's answers, as callers read them: the declared one, or the one that every
-    version answers with.
+    version answers with. Answers are captured at the edge alone, so none of an inner service can keep a promise.
     """
     for name in moved:
         spec = workspace.services[name]
+        if not spec.edge:
+            continue
         own = {v.response for v in spec.versions.values()}
         ref = spec.callers_response or (own.pop() if len(own) == 1 else None)
         contract = workspace.contracts.get((ref.name, ref.version)) if ref else None
@@ -161,8 +163,8 @@ def _promises(workspace: Workspace, moved: Iterable[str]) -> Iterator[Promise]:
 
 
 def _gates(change: Change, workspace: Workspace, moved: list[str]) -> GateSet:
-    """The criteria of the change; a moved service whose answers have a contract is judged in any case for answers
-    that break it.
+    """The criteria of the change; a moved service on the edge whose answers have a contract is judged in any case
+    for answers that break it.
     """
     specs = list(criteria(workspace, change))
     judged = {g.service for g in specs if g.outcome == CONTRACT}
@@ -236,7 +238,7 @@ def _contents(workspace: Workspace, releases: Iterable[Release], change: Change)
             yield Content("contract", f"{contract.name}@{contract.version}", contract_digest(contract))
     for lens in sorted(workspace.lenses, key=lambda x: (x.contract, x.older, x.newer)):
         if lens.contract in names:
-            yield Content("lens", f"{lens.contract}@{lens.older}..{lens.newer}", digest(lens.ops))
+            yield Content("lens", lens.title, digest(lens.ops))
     models = {d.model for d in deployments if d.model} | {
         f"{m.name}@{m.to}" for m in change.moves if m.kind == "model"
     }
@@ -298,6 +300,7 @@ def _findings(workspace: Workspace, change: Change, plan: Plan, current: Release
     yield from _indistinct_arms(plan, workspace)
     yield from _unscored_pairs(plan, change)
     yield from _unproven_difference(plan, change)
+    yield from _uncopied_posts(plan, change)
     if not workspace.people:
         yield Finding(
             "people.undeclared",
@@ -334,6 +337,19 @@ def _unscored_pairs(plan: Plan, change: Change) -> Iterator[Finding]:
             remedy = f"Add steps.shadow, and name one of these outcomes: {', '.join(scored)}."
             says = f"{gate.name}: {lacks}"
             yield Finding("gate.no_pairs", Severity.ERROR, f"gate:{gate.name}", says, remedy, change.where)
+
+
+def _uncopied_posts(plan: Plan, change: Change) -> Iterator[Finding]:
+    """Services on the edge whose POSTs nobody allowed to be sent twice, while shadow waits for copies."""
+    if not any(isinstance(stage, Shadow) for stage in plan.stages):
+        return
+    for one in plan.candidate.deployments:
+        if one.edge and one.service in plan.holds and one.replay == Replay():
+            says = f"POST requests to {one.service} are not copied, because nobody said that they may be sent twice"
+            remedy = f"Add `replay: all`, or path prefixes, to {one.service} where that does no harm."
+            yield Finding(
+                "shadow.posts_not_copied", Severity.WARNING, f"service:{one.service}", says, remedy, change.where
+            )
 
 
 def _unproven_difference(plan: Plan, change: Change) -> Iterator[Finding]:

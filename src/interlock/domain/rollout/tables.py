@@ -151,6 +151,11 @@ class TableSeen:
         is_ours = self.kept is not None and self.kept.migration == digest(self.migration)
         return self.kept.position if self.kept is not None and is_ours else Position()
 
+    @property
+    def is_of_another(self) -> bool:
+        """Whether another migration is under way, so that this one cannot begin."""
+        return self.kept is not None and not self.kept.is_settled and self.kept.migration != digest(self.migration)
+
     def lacks(self, kind: StepKind) -> str:
         """Why not everything up to `kind` is done; empty when it is."""
         return self.fault or lacking(self.migration, self.position, kind)

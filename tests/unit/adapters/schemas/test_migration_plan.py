@@ -25,7 +25,7 @@ def database() -> Iterator[Sqlite]:
 
 def test_the_steps_are_in_their_legal_order() -> None:
     """Each with its undo, but for the last; validation is a step of Postgres alone."""
-    names = ["expand", "dual-write", "backfill", "verify", "index", "constrain", "validate", "switch"]
+    names = ["look", "expand", "dual-write", "backfill", "verify", "index", "constrain", "validate", "switch"]
     names += ["stop-old-writes", "archive", "contract", "expire"]
     unique = tuple(replace(f, is_unique=f.name == "minutes") for f in NEWER)
     assert [one.name for one in migration("postgres", target=unique).steps] == names
@@ -87,6 +87,18 @@ def test_rows_are_replaced_and_upserted_as_ever(database: Sqlite) -> None:
     )
     database.run("INSERT OR REPLACE INTO orders (id, seconds, grade) VALUES (2, 600, 'a')")
     assert database.run("SELECT id, minutes, grade FROM orders__v2 ORDER BY id") == [(1, 4, "A"), (2, 10, "A")]
+
+
+def test_what_the_tables_own_triggers_make_is_what_the_newer_version_shows(database: Sqlite) -> None:
+    """Also where they came after the migration's own, and so fire before it."""
+    upto(database, migration("sqlite"), "backfill")
+    own = "UPDATE orders SET seconds = seconds / 60 * 60 WHERE id = NEW.id AND seconds % 60 <> 0"
+    for when in ("INSERT", "UPDATE"):
+        database.run(f"CREATE TRIGGER own_{when} AFTER {when} ON orders BEGIN {own}; END")
+    database.run("INSERT INTO orders (id, seconds, grade) VALUES (5, 119, 'a')")
+    assert database.run("SELECT seconds, minutes FROM orders WHERE id = 5") == [(60, 1)]
+    database.run("UPDATE orders SET seconds = 359 WHERE id = 5")
+    assert database.run("SELECT seconds, minutes FROM orders WHERE id = 5") == [(300, 5)]
 
 
 def test_a_default_of_the_newer_contract_stands_in(database: Sqlite) -> None:
