@@ -212,6 +212,15 @@ def test_a_gap_between_looks_ends_no_wait(position: Position, jump_s: int, spent
     assert (waited == now - START) == (0 <= jump_s <= LONGEST_GAP_S)
 
 
+@given(positions, seens, times)
+def test_a_promote_that_is_heeded_goes_on(position: Position, seen: Seen, now: object) -> None:
+    """Also what was frozen: once everything is the candidate's, nobody has to resume it."""
+    asked = replace(position, order=Order("promote", "ana", START), stage=len(PLAN.stages) - 2)
+    decision = decide(PLAN, asked, seen, now)  # type: ignore[arg-type]
+    if decision.because.startswith("promoted"):
+        assert (decision.position.phase, decision.position.is_paused) == ("forward", False)
+
+
 def test_every_stage_that_moves_traffic_has_an_undo() -> None:
     """Only the last stage, which moves none, is a point of no return."""
     without = [s.kind for s in PLAN.stages if undo(s) is None]

@@ -11,7 +11,7 @@ def explained(view: dict[str, Any]) -> list[str]:
     evidence = view["evidence"]
     at = f" at {view['weight_bp'] / 100:g} %" if view["weight_bp"] else ""
     state = view["outcome"] or view["phase"]
-    proof = f"{evidence['proof']:g} to 1 fails ({evidence['way_to_fail']:.0%} of the way)"
+    proof = f"{evidence['proof']:g} to 1 fails ({_way(evidence['way_to_fail'])})"
     shown = [
         f"{view['rollout']} ({state}, {view['stage']}{at}): {view['verdict']['kind'].upper()}",
         f"  {view['verdict']['because']}",
@@ -78,7 +78,7 @@ def _noise(told: dict[str, Any], shadow: dict[str, Any]) -> str:
 
 def _gate_lines(g: dict[str, Any]) -> list[str]:
     unit = "{:.4g}" if g["metric"] == "outcome" else "{:.3%}"
-    needs = "nothing more" if g["verdict"]["kind"] == "pass" else "unknown, or never at the present rates"
+    needs = _missing(g["verdict"])
     if g["needs_requests"] is not None:
         needs = f"about {g['needs_requests']:,} more requests of the candidate ({g['needs_s']:,.0f} s at this rate)"
     elif g["needs_s"] is not None:
@@ -90,10 +90,24 @@ def _gate_lines(g: dict[str, Any]) -> list[str]:
         f"  passes when  {g['passes_when']}",
         f"  fails when   {g['fails_when']}",
         *(f"  {arm:<11}  {_arm(g, arm)}" for arm in ("candidate", "baseline")),
-        f"  to fail      {evidence} ({g['way_to_fail']:.0%} of the way)",
+        f"  to fail      {evidence} ({_way(g['way_to_fail'])})",
         f"  to pass      surely below {limit}, must be at most {margin} ({g['limit_over_margin']:.2g} times it)",
         f"  missing      {'nothing: it failed' if g['verdict']['kind'] == 'fail' else needs}",
     ]
+
+
+def _missing(verdict: dict[str, Any]) -> str:
+    """What a gate waits for where no figure can be told."""
+    if verdict["kind"] == "pass":
+        return "nothing more"
+    if verdict.get("reason") == "no-data":
+        return "requests of both releases to compare; how many and for how long is not known before the first"
+    return "no figure: it would never pass at the present rates"
+
+
+def _way(part: float) -> str:
+    """How much of the way to Fail it is: all of it only where it is reached."""
+    return f"{math.floor(100 * part)}% of the way"
 
 
 def _arm(g: dict[str, Any], arm: str) -> str:

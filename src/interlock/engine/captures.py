@@ -337,15 +337,24 @@ def moved(caught: Caught, plan: Plan) -> tuple[tuple[str, Drift], ...]:
 def notes(caught: Caught, plan: Plan, counters: Counters | None) -> tuple[str, ...]:
     """What is not watched, in words."""
     promised = {p.service for p in plan.answers.promises}
+    edge = {d.service for d in plan.candidate.deployments if d.edge}
     told = []
     for service in plan.moved_services:
         spread = caught.answers.get(service, Spread())
-        if spread.is_unreadable:
+        if service not in edge:
+            told.append(
+                f"{service}: answers are captured at the edge alone, so those of an inner service are not watched"
+            )
+        elif spread.is_unreadable:
             told.append(f"{service}: answers are no JSON objects, so how they are spread is not watched")
         elif service not in promised:
             told.append(f"{service}: answers have no contract, so only how they are spread is watched")
         told += [f"{service}: {name} says which release answered, and is not watched" for name in spread.named]
     unkeyed = counters.unkeyed if counters else {}
+    for entry in (d for d in plan.baseline.deployments if d.edge and d.unkeyed == "baseline"):
+        if n := unkeyed.get(entry.service):
+            says = f"had no key in the header {entry.entity_header}, so that the baseline answers them"
+            told.append(f"{entry.service}: {n:,} requests since the proxy started {says}")
     untold = counters.untold if counters else {}
     for service in sorted({g.service for g in plan.gates.gates if g.counts != "every"}):
         if unkeyed.get(service):

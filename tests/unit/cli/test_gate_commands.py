@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from interlock.adapters.workspace.template import write_template
 from interlock.cli.api import Api
 from interlock.cli.gate_plot import power_plot
+from interlock.cli.gate_text import explained
 from interlock.cli.main import interlock
 from interlock.domain.gates.power import Reach
 from interlock.domain.gates.profile import Harm
@@ -172,3 +173,14 @@ def test_the_picture_marks_each_verdict_in_its_own_way() -> None:
     assert drawn.count('class="mark pass"') == 1
     assert "prefers-color-scheme: dark" in drawn
     assert "a &lt; b" in drawn
+
+
+def test_explain_says_what_is_missing_where_no_figure_is_known(world: GateWorld, tmp_path: Path) -> None:
+    """Nobody has called yet; and evidence just short of proof is not all of the way."""
+    world.begin()
+    world.seconds(4, requests=0)
+    text = run(tmp_path, "explain", "better").stdout
+    assert "missing      requests of both releases to compare" in text
+    view = told(run(tmp_path, "explain", "better", "-o", "json"))
+    view["evidence"]["way_to_fail"] = 0.997
+    assert "(99% of the way)" in "\n".join(explained(view))

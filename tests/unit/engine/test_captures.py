@@ -14,8 +14,10 @@ from interlock.domain.changes.request import AnswersStep
 from interlock.domain.gates.receipt import replay
 from interlock.domain.schemas.contract import record
 from interlock.domain.schemas.field import NUMBER, Field
+from interlock.engine.captures import Caught, notes
 from interlock.engine.observe import read_base
-from interlock.engine.ports import BadAnswer
+from interlock.engine.ports import BadAnswer, Counters
+from interlock.engine.records import read_plan
 from interlock.engine.rollouts import order
 from support.driven import World
 
@@ -25,8 +27,16 @@ SCORES = record("scores", "1", (Field("score", NUMBER, minimum=0, maximum=1), Fi
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
+    on_edge(made, True)
     yield made
     made.context.store.close()
+
+
+def on_edge(world: World, is_on: bool) -> None:
+    """Whether callers from outside reach scoring, whose answers are then captured."""
+    space = world.declared.workspace
+    scoring = replace(space.services["scoring"], edge=is_on)
+    world.declared.workspace = replace(space, services={**space.services, "scoring": scoring})
 
 
 def promise(world: World) -> None:
@@ -252,3 +262,29 @@ def test_captured_evidence_survives_a_crash_at_every_second(world: World) -> Non
         base = read_base(tx, "better-1")
     assert base is not None
     assert base.caught.broken[f"scoring|{world.now().baseline}"].answers == sent > 100
+
+
+def test_an_inner_service_waits_for_no_answer_that_nobody_captures(world: World) -> None:
+    """Its answers are not seen, so no gate on their contract holds the rollout for ever; and that is said."""
+    promise(world)
+    on_edge(world, False)
+    rollout = world.begin()
+    with world.context.store.transaction() as tx:
+        plan = read_plan(tx, rollout.plan)
+    assert "contract" not in {gate.outcome for gate in plan.gates.gates}
+    assert [note for note in notes(Caught(), plan, None) if note.startswith("scoring: ")] == [
+        "scoring: answers are captured at the edge alone, so those of an inner service are not watched"
+    ]
+    for _ in range(80):
+        world.second()
+    assert world.now().position.outcome == "promoted"
+
+
+def test_requests_without_a_key_are_told_with_the_header_that_lacks(world: World) -> None:
+    """At the edge, where they all stay with the baseline and the candidate waits for nobody."""
+    rollout = world.begin()
+    with world.context.store.transaction() as tx:
+        plan = read_plan(tx, rollout.plan)
+    told = notes(Caught(), plan, Counters("1", {}, {}, unkeyed={"front": 4_228, "scoring": 3}))
+    says = "front: 4,228 requests since the proxy started had no key in the header x-entity-key"
+    assert [note for note in told if "in the header" in note] == [f"{says}, so that the baseline answers them"]

@@ -77,6 +77,18 @@ def test_evidence_does_not_grow_younger_when_the_clock_goes_back(world: World) -
     assert 15 < age_s < 30
 
 
+def test_evidence_that_is_rare_is_told_with_what_is_missing(world: World) -> None:
+    """A caller every few minutes: the newest evidence is old, and how much more it takes is said all the same."""
+    impatient(world, "hold")
+    for _ in range(6):
+        world.second(requests=200)
+    for _ in range(20):
+        world.second(requests=0)
+    because = world.now().position.because
+    assert "the newest evidence is" in because
+    assert "would do (" in because
+
+
 def test_a_drain_is_not_cut_short_by_a_clock_that_jumps(world: World) -> None:
     """Requests that the candidate holds get their time to finish."""
     rollout = world.begin()

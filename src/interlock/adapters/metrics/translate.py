@@ -28,6 +28,8 @@ from interlock.kernel.instant import to_rfc3339
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 _ROUNDING = 1e-6
+_EXTRAPOLATED = 1.25
+"""How many times as large `increase` may make a count that began within the window, beside one that did not."""
 
 Row = Sequence[Any]
 
@@ -161,7 +163,14 @@ def reading_of_vectors(query: MetricQuery, vectors: Sequence[Any], arms: Arms) -
     if unknown := sorted(arm for arm, n in requests.items() if n and arm not in bad):
         says = f"there is no series of bad requests for {' and '.join(unknown)}: none, or an unknown metric"
         return NoReading("empty", says, "If no series means none were bad, write: ... or 0 * (the requests).")
-    return counted([(arm, n, min(bad.get(arm, 0), n)) for arm, n in requests.items()], arms)
+    return counted([(arm, n, _within(bad.get(arm, 0), n)) for arm, n in requests.items()], arms)
+
+
+def _within(bad: int, requests: int) -> int:
+    """Bad requests, at most all of them where `increase` made a few more of them than there were requests; far more
+    stay as they are, because the two queries count different things.
+    """
+    return min(bad, requests) if bad <= _EXTRAPOLATED * requests + 2 else bad
 
 
 def _rounded_sums(query: MetricQuery, vector: Any, arms: Arms) -> dict[str, int]:

@@ -87,12 +87,26 @@ def _without_counts(track: Track, gate_set: GateSet, elapsed_s: float) -> Undeci
     counted = zip(("candidate", "baseline"), measured_both(gate, track.seen), strict=True)
     missing = [name for name, count in counted if not count]
     if missing:
-        return Undecided(f"{gate.name}: no {things} of the {' and the '.join(missing)} yet", "no-data")
+        silence = silence_of(track) if missing == [track.pace.silent] else ""
+        says = f"{gate.name}: no {things} of the {' and the '.join(missing)} yet"
+        return Undecided(says + (f", though {silence}" if silence else ""), "no-data")
     if gate.metric == "latency" and elapsed_s < gate_set.warmup_s:
         needs_s = gate_set.warmup_s - elapsed_s
         says = f"{gate.name}: latency is not judged in the first {gate_set.warmup_s:g} s; {needs_s:g} s to go"
         return Undecided(says, "warming-up", needs_s=needs_s)
     return Undecided(f"{gate.name}: no block with {things} of both arms to compare yet", "no-data")
+
+
+def silence_of(track: Track) -> str:
+    """That an arm should have been heard by now, and what would help; empty while chance explains it."""
+    pace = track.pace
+    if not pace.silent or track.gate.metric == "outcome":
+        return ""
+    share = pace.weight_bp if pace.silent == "candidate" else 10_000 - pace.weight_bp
+    return (
+        f"about {pace.owed:,.0f} were due of the {pace.silent} at {share / 100:g} % of the keys: requests carry no "
+        "key, or no key that calls falls into so small a share; a larger one would be heard"
+    )
 
 
 def _collecting(track: Track, gate_set: GateSet) -> Undecided:
@@ -101,10 +115,23 @@ def _collecting(track: Track, gate_set: GateSet) -> Undecided:
     wanted = f"{facts(track)}; {_quantity(gate)} is surely below {_amount(gate, _limit(track))}, the "
     wanted += f"{'margin' if gate.bound is None else 'bound'} is {_amount(gate, gate.target)}"
     if needs is None:
-        return Undecided(f"{wanted}, which it will not reach at the present rates", "collecting")
+        says = f"{wanted}, which it will not reach at the present rates{_few_callers(track, gate_set)}"
+        return Undecided(says, "collecting")
     needs_s = needs * limit.seconds / limit.requests
     says = f"{wanted}; about {needs:,} more {_things(gate)} of the candidate would do ({needs_s:,.0f} s)"
     return Undecided(says, "collecting", needs, needs_s)
+
+
+def _few_callers(track: Track, gate_set: GateSet) -> str:
+    """Why bad answers that would be proof by their number are none; empty when they would not be."""
+    if track.repeats is None or track.repeats.e_value_capped < 1 / gate_set.alpha:
+        return ""
+    c, b = track.seen.candidate.first_bad, track.seen.baseline.first_bad
+    return (
+        f"; the bad answers went to few callers (first ones of a caller in ten minutes: {c:,} in the candidate, "
+        f"{b:,} in the baseline), who might fail in any release, so only an outage of ten minutes turns back: look "
+        "at them and choose; where few callers are usual, declare `counts: every`"
+    )
 
 
 def facts(track: Track, alpha: float = 0.01) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from interlock.domain.checks.evidence import LOSS_BINS, ArmCounts, Bins, Block, ServiceCounts
-from interlock.domain.gates.explain import because_contested, because_failed, because_passed, report_on
+from interlock.domain.gates.explain import because_contested, because_failed, because_passed, report_on, silence_of
 from interlock.domain.gates.gate import GateSet
 from interlock.domain.gates.mixture import combine, log_of
 from interlock.domain.gates.throttle import followed, throttled
@@ -208,6 +208,7 @@ def verdicts(state: State) -> Judgement:
         reports,
         throttle=None if state.has_failed else state.throttle,
         is_frozen=state.is_frozen,
+        silence=next(filter(None, map(silence_of, state.tracks)), ""),
     )
 
 

@@ -3,7 +3,8 @@
 weight = budget / (rate * reaction_s * U): if the excess of harmed answers is as high as its upper limit U still
 allows, about `budget` of them are served until the gates react. U falls as evidence grows, so the weight grows; it
 starts where even a total failure stays within the budget. Bounds: not below `least`, not above `start` until U is
-at most `known`, never above `ceiling` (a higher share slows the comparison, because the baseline thins out).
+at most `known`, never above `ceiling` (a higher share slows the comparison, because the baseline thins out). Where
+few keys call, none may fall into a small share: a candidate that is silent, and not by chance, gets twice as much.
 
 The harm of a small excess h until it is found is about 2 p L / ((1 - weight) h) with L = ln(1/alpha) + cost: nearly
 independent of the ramp. Fixed steps lose on large faults instead: 218 bad answers against 21 at a total failure.
@@ -92,6 +93,8 @@ def recommend(state: State, weight_bp: int, ramp: Ramp) -> Recommendation:
     if state.throttle is not None:
         throttle = state.throttle
         return Recommendation(throttle.weight_bp, throttle.gate, throttle.because)
+    if state.tracks and _is_silent(state):
+        return _louder(state, weight_bp, ramp)
     least_bp = max(1, int(ramp.least * 10_000))
     track = min(state.tracks, key=lambda t: allowed(state, t, ramp))
     allowed_bp = max(least_bp, int(allowed(state, track, ramp) * 10_000 + 1e-9))
@@ -103,6 +106,24 @@ def recommend(state: State, weight_bp: int, ramp: Ramp) -> Recommendation:
         says = f"{_why(state, track, ramp)}, which does not allow more than {weight_bp / 100:g} %"
         return Recommendation(weight_bp, track.gate.name, says, needs(state, track))
     return Recommendation(allowed_bp, track.gate.name, _why(state, track, ramp), needs(state, track))
+
+
+def _is_silent(state: State) -> bool:
+    """Whether no service that is called has heard the candidate, although it should have by now."""
+    called = [t for t in state.tracks if t.pace.rate and t.gate.metric != "outcome"]
+    return bool(called) and all(t.pace.silent == "candidate" for t in called)
+
+
+def _louder(state: State, weight_bp: int, ramp: Ramp) -> Recommendation:
+    """Twice the weight, up to the ceiling: where few keys call, none may fall into a small share, and a silent
+    candidate costs nothing of the budget.
+    """
+    track = max(state.tracks, key=lambda t: t.pace.owed)
+    due = f"about {track.pace.owed:,.0f} answers were due at {weight_bp / 100:g} % and none came"
+    says = f"{track.gate.name}: {due}, so no caller falls into that share of the keys"
+    louder_bp = max(weight_bp, min(2 * weight_bp, int(ramp.ceiling * 10_000)))
+    needs = "" if louder_bp > weight_bp else "callers with keys in the candidate's share"
+    return Recommendation(louder_bp, track.gate.name, says, needs)
 
 
 def may_promote(state: State, ramp: Ramp) -> bool:

@@ -21,7 +21,7 @@ from interlock.domain.gates.verdict import Judgement
 from interlock.kernel.digest import canonical, digest, plain
 from interlock.kernel.errors import Invalid
 
-ALGORITHM = "interlock-gates/3"
+ALGORITHM = "interlock-gates/4"
 ASSUMPTIONS = (
     "Requests of one block are independent, with one rate for each arm and block.",
     "Both arms run in the same blocks of time; what changes with time may change both alike.",
@@ -41,12 +41,14 @@ EVERY = (
 )
 FIRST = (
     "Gate {}: the first bad answer of each key in ten minutes counts, at the assigned share. Exact within ten "
-    "minutes for keys assigned by chance; a key that fails again later counts again. Upper limits count every one."
+    "minutes for keys assigned by chance; a key that fails again later counts again. Upper limits count every one, "
+    "and so does an outage of ten minutes (a fifth of the answers bad, and 40 times the baseline's share)."
 )
 KEYED = (
     "Gate {}: from the first block on in which bad answers come with their keys, the first bad answer of each key "
     "in ten minutes counts, at the assigned share; before that, and without a known weight, every one. Upper "
-    "limits count every one."
+    "limits count every one, and so does an outage of ten minutes (a fifth of the answers bad, and 40 times the "
+    "baseline's share)."
 )
 PAIRS = "Gate {}: pairs are independent, and the same request has the same label in both answers."
 BOUND = (

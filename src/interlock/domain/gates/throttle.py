@@ -19,15 +19,13 @@ from dataclasses import replace
 from interlock.domain.checks.evidence import ServiceCounts
 from interlock.domain.gates.explain import facts
 from interlock.domain.gates.gate import GateSet
-from interlock.domain.gates.track import Track
+from interlock.domain.gates.track import SILENCE, Track
 from interlock.domain.gates.verdict import Throttle
 
 LEAST_WEIGHT = 0.0005
 START_WEIGHT = 0.10
 STEP = 1.5
 """The weight of a throttle is changed by this factor at least."""
-SILENCE = 7.0
-"""By chance alone, a candidate that owes so many answers gives none in one of a thousand cases: exp(-7)."""
 
 
 def throttled(track: Track, gate_set: GateSet, elapsed_s: float, weight_bp: int) -> Throttle:
@@ -48,7 +46,7 @@ def followed(
     heard = _heard(replace(throttle, gate=track.gate.name), counts, weight_bp or throttle.weight_bp)
     now = _told(heard, track, gate_set)
     is_other = not throttle.weight_bp / STEP < now.weight_bp < throttle.weight_bp * STEP
-    return now if is_other else replace(heard, gate=throttle.gate)
+    return now if is_other else replace(heard, gate=throttle.gate, because=_says(heard, track, gate_set))
 
 
 def _heard(throttle: Throttle, counts: ServiceCounts, weight_bp: int) -> Throttle:
@@ -66,10 +64,17 @@ def _told(throttle: Throttle, track: Track, gate_set: GateSet) -> Throttle:
     risk = rate * gate_set.clear_s * harm
     weight = max(LEAST_WEIGHT, gate_set.budget / risk) if risk else LEAST_WEIGHT
     weight_bp = max(1, min(throttle.most_bp, int(weight * 10_000) << throttle.doubled))
+    told = replace(throttle, harm=harm, weight_bp=weight_bp)
+    return replace(told, because=_says(told, track, gate_set))
+
+
+def _says(throttle: Throttle, track: Track, gate_set: GateSet) -> str:
+    """What the throttle rests on by now."""
     says = (
-        f"{facts(track)}; likely harm, at {track.e_value_uncapped:.3g} to 1, of at most {harm:.1%} of the answers: "
-        f"{weight_bp / 100:g} % of the keys until it is confirmed, or for {gate_set.clear_s:g} s without it"
+        f"{facts(track)}; likely harm, at {track.e_value_uncapped:.3g} to 1, of at most {track.pace.harm:.1%} of "
+        f"the answers: {throttle.weight_bp / 100:g} % of the keys until it is confirmed, or for "
+        f"{gate_set.clear_s:g} s without it"
     )
     if throttle.doubled:
         says += "; more than the harm allows, since no caller fell into a smaller share"
-    return replace(throttle, harm=harm, weight_bp=weight_bp, because=says)
+    return says

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 from interlock.domain.checks.evidence import ArmCounts, ServiceCounts
+from interlock.domain.checks.first_bad import WINDOW_S
 from interlock.domain.gates.betting import FRACTIONS, Signals, log_e_above, log_e_below, signals_of_table
 from interlock.domain.gates.bound import Absolute, begin_absolute, log_e_under, losses_of, weigh
 from interlock.domain.gates.gate import Gate, GateSet
@@ -39,12 +40,15 @@ NOTHING = ServiceCounts()
 PACE_HALF_LIFE_S = 60.0
 HARM_Z = 1.2815515655446004
 """The upper limit of the harm that sets a throttle's weight is at 90 %."""
+SILENCE = 7.0
+"""By chance alone, an arm that owes so many answers gives none in one of a thousand cases: exp(-7)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Observations of both arms and the seconds they took, decayed. The other counts are those since the plain
     evidence of harm was last at 1 or below: a fault that begins late is not thinned out by what was before it.
+    owed: observations due of the arm that gave none lately (`owing`), by what the other one gave at this weight.
     """
 
     observations: float = 0.0
@@ -53,11 +57,19 @@ class Pace:
     candidate_harmed: float = 0.0
     baseline: int = 0
     baseline_harmed: float = 0.0
+    weight_bp: int = 0
+    owing: Literal["", "candidate", "baseline"] = ""
+    owed: float = 0.0
 
     @property
     def rate(self) -> float:
         """Observations per second; 0 before the first."""
         return self.observations / self.seconds if self.seconds else 0.0
+
+    @property
+    def silent(self) -> Literal["", "candidate", "baseline"]:
+        """The arm that owes too much for chance, if one does: no caller falls into its share of the keys."""
+        return self.owing if self.owed >= SILENCE else ""
 
     @property
     def harm(self) -> float:
@@ -73,6 +85,18 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Answers of the candidate since the evidence of every bad answer was last at 1 or below, the seconds until the
+    newest of them, and how long it has been silent since then.
+    """
+
+    requests: int = 0
+    bad: int = 0
+    seconds: float = 0.0
+    silent_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """One gate's part of the state. `seen` sums all counts of the gate's metric; `waiting` is a block that lacks
     an arm, begun `waiting_s` before now. `past` and `guess` remember the baseline (latency, outcome).
@@ -80,6 +104,8 @@ class Track:
     repeats: where first bad answers of keys count, the evidence of every one. It proves nothing by itself, but its
     capped value shows that what the first ones prove lasts: a throttled candidate serves few keys, and all of them
     may have failed before. The least of that and of what the first ones prove (uncapped) is evidence too.
+    An outage that lasts as long as keys are remembered is evidence by every bad answer: where few keys call, first
+    ones are too few to prove even a total failure.
     """
 
     gate: Gate
@@ -88,6 +114,7 @@ class Track:
     absolute: Absolute | None = None
     segments: Segments = field(default_factory=Segments)
     repeats: Mixture | None = None
+    trouble: Trouble = field(default_factory=Trouble)
     seen: ServiceCounts = NOTHING
     waiting: ServiceCounts = NOTHING
     waiting_s: float = 0.0
@@ -96,11 +123,18 @@ class Track:
     pace: Pace = field(default_factory=Pace)
 
     @property
+    def is_lasting_outage(self) -> bool:
+        """Whether a fifth of the answers, and 40 times the baseline's share, were bad for ten minutes."""
+        is_lasting = self.trouble.seconds >= WINDOW_S
+        return is_lasting and is_outage(self.trouble.requests, self.trouble.bad, _usual(self))
+
+    @property
     def e_value(self) -> float:
         """Evidence of harm that may fail the candidate: bursts are capped."""
         relative = combine([m.e_value_capped for m in self.mixtures], [1.0] * len(self.mixtures))
         if self.repeats:
-            relative = max(relative, min(self.mixtures[0].e_value, self.repeats.e_value_capped))
+            first = math.inf if self.is_lasting_outage else self.mixtures[0].e_value
+            relative = max(relative, min(first, self.repeats.e_value_capped))
         absolute = self.absolute.candidate.e_value_capped if self.absolute else relative
         return self._whole(relative, absolute, self.segments.e_value)
 
@@ -194,7 +228,7 @@ def follow(
 ) -> Track:
     """The track after a block that began `at_s` seconds into the rollout and lasted `seconds`."""
     own = _only(track.gate, counts)
-    track = replace(track, seen=track.seen + own, pace=_paced(track, own, seconds))
+    track = replace(track, seen=track.seen + own, pace=_paced(track, own, seconds, weight_bp))
     if track.gate.sample == "pairs":
         return _follow_pairs(track, gate_set, own, at_s, seconds)
     if track.absolute:
@@ -268,9 +302,10 @@ def _only(gate: Gate, counts: ServiceCounts) -> ServiceCounts:
     return ServiceCounts(of(counts.candidate), of(counts.baseline))
 
 
-def _paced(track: Track, own: ServiceCounts, seconds: float) -> Pace:
+def _paced(track: Track, own: ServiceCounts, seconds: float, weight_bp: int) -> Pace:
     kept, pace = 0.5 ** (seconds / PACE_HALF_LIFE_S), track.pace
     in_candidate, in_baseline = measured_both(track.gate, own)
+    owing, owed = _owed(pace, in_candidate, in_baseline, weight_bp)
     is_fresh = track.e_value_uncapped <= 1.0
     return Pace(
         observations=pace.observations * kept + in_candidate + in_baseline,
@@ -279,7 +314,26 @@ def _paced(track: Track, own: ServiceCounts, seconds: float) -> Pace:
         candidate_harmed=(0.0 if is_fresh else pace.candidate_harmed) + _harmed(track, own.candidate),
         baseline=(0 if is_fresh else pace.baseline) + in_baseline,
         baseline_harmed=(0.0 if is_fresh else pace.baseline_harmed) + _harmed(track, own.baseline),
+        weight_bp=weight_bp,
+        owing=owing,
+        owed=owed,
     )
+
+
+def _owed(
+    pace: Pace, in_candidate: int, in_baseline: int, weight_bp: int
+) -> tuple[Literal["", "candidate", "baseline"], float]:
+    """Which arm gave nothing after a block with these observations, and how many it owes by now; nothing where the
+    share is not known.
+    """
+    if not 0 < weight_bp < 10_000 or (in_candidate and in_baseline):
+        return "", 0.0
+    if not (in_candidate or in_baseline):
+        return pace.owing, pace.owed
+    share = weight_bp / (10_000 - weight_bp)
+    owing: Literal["candidate", "baseline"] = "baseline" if in_candidate else "candidate"
+    before = pace.owed if (pace.owing, pace.weight_bp) == (owing, weight_bp) else 0.0
+    return owing, before + (in_candidate / share if in_candidate else in_baseline * share)
 
 
 def _harmed(track: Track, arm: ArmCounts) -> float:
@@ -351,12 +405,20 @@ def _follow_firsts(
         log_es = [log_e_allocation(table, ratio, gate_set.rho) for ratio in RARE_RATIOS]
         return grow(mixture, log_es, at_s, schedule, seconds, outage)
 
-    repeats = track.repeats or begin_mixture(len(RARE_RATIOS))
+    repeats = grown(track.repeats or begin_mixture(len(RARE_RATIOS)), c.bad, b.bad)
     return replace(
         track,
         mixtures=(grown(track.mixtures[0], c.first_bad, b.first_bad),),
-        repeats=grown(repeats, c.bad, b.bad),
+        repeats=repeats,
+        trouble=_troubled(track.trouble, c, seconds) if repeats.e_value > 1 else Trouble(),
     )
+
+
+def _troubled(trouble: Trouble, c: ArmCounts, seconds: float) -> Trouble:
+    silent_s = trouble.silent_s + seconds
+    if not c.requests:
+        return replace(trouble, silent_s=silent_s)
+    return Trouble(trouble.requests + c.requests, trouble.bad + c.bad, trouble.seconds + silent_s)
 
 
 def _usual(track: Track) -> tuple[int, int]:

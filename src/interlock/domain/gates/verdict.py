@@ -112,6 +112,7 @@ class Judgement:
     """The verdict over all gates; `worst` names the gate that explains it. Logs as in GateReport.
 
     throttle: serve the candidate at that weight at once, until it is gone. is_frozen: do not raise the weight now.
+    silence: that an arm should have been heard by now and was not; empty while chance explains it.
     """
 
     verdict: Verdict
@@ -121,3 +122,4 @@ class Judgement:
     reports: tuple[GateReport, ...]
     throttle: Throttle | None = None
     is_frozen: bool = False
+    silence: str = ""

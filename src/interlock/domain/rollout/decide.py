@@ -85,9 +85,8 @@ def _take_order(plan: Plan, position: Position, seen: Seen, now: Instant) -> Dec
             if tables_lack(plan, seen.tables, BEFORE_TRAFFIC):
                 return None  # the order stays, and is taken up once the tables are there
             step = next(i for i, stage in enumerate(plan.stages) if isinstance(stage, Promote))
-            return _enter(
-                plan, replace(heeded, is_paused=False), max(step, position.stage), now, f"promoted, because {asked}"
-            )
+            going_on = replace(heeded, is_paused=False, phase="forward")
+            return _enter(plan, going_on, max(step, position.stage), now, f"promoted, because {asked}")
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -249,7 +248,7 @@ def _unproven(plan: Plan, shadow: Shadow, seen: Seen) -> str:
 def _canary(plan: Plan, position: Position, canary: Canary, seen: Seen, now: Instant, spent_s: float) -> Decision:
     at = f"at {canary.weight_bp / 100:g} %"
     if _is_stale(seen) or seen.judgement is None:
-        return _expire(plan, position, now, f"held {at}, because {_staleness(seen)}")
+        return _expire(plan, position, now, f"held {at}, because {_scarcity(seen)}")
     match seen.judgement.verdict:
         case Pass(because=because):
             if spent_s < canary.dwell_s:
@@ -270,7 +269,7 @@ def _climb(plan: Plan, position: Position, climb: Climb, seen: Seen, now: Instan
         moved = replace(position, weight_bp=seen.climb.weight_bp, because=because)
         return Decision(moved, (Publish(traffic(plan, moved)),), because, wake_s=0.0)
     if _is_stale(seen) or seen.judgement is None:
-        return _expire(plan, position, now, f"held {at}, because {_staleness(seen)}")
+        return _expire(plan, position, now, f"held {at}, because {_scarcity(seen)}")
     if seen.is_safe:
         return _enter(plan, position, position.stage + 1, now, seen.judgement.verdict.because, uses_evidence=True)
     needs = f"; {seen.climb.needs}" if seen.climb and seen.climb.needs else ""
@@ -279,7 +278,7 @@ def _climb(plan: Plan, position: Position, climb: Climb, seen: Seen, now: Instan
 
 def _watch(plan: Plan, position: Position, seen: Seen, now: Instant, left_s: float) -> Decision:
     if _is_stale(seen) or seen.judgement is None:
-        return _expire(plan, position, now, f"held in the watch, because {_staleness(seen)}")
+        return _expire(plan, position, now, f"held in the watch, because {_scarcity(seen)}")
     if left_s > 0:
         return _stay(position, f"watching for late faults for {left_s:.0f} s more")
     if seen.judgement.is_frozen:
@@ -354,6 +353,13 @@ def _staleness(seen: Seen) -> str:
     if seen.evidence_age_s is None:
         return "there is no evidence yet"
     return f"the newest evidence is {seen.evidence_age_s:.0f} s old"
+
+
+def _scarcity(seen: Seen) -> str:
+    """The same with what the gates lack: where few call, evidence is often older than `STALE_AFTER_S`."""
+    verdict, silence = (seen.judgement.verdict, seen.judgement.silence) if seen.judgement else (None, "")
+    lacks = verdict.because if isinstance(verdict, Undecided) else silence
+    return _staleness(seen) + (f"; {lacks}" if lacks else "")
 
 
 def _illness(seen: Seen) -> str:

@@ -107,6 +107,23 @@ def test_vectors_without_both_arms_are_no_reading(result: Any, expected: str) ->
         assert lack(read(url)) == expected
 
 
+@pytest.mark.parametrize(("bad", "told"), [("100.4", 100), ("121", 100), ("130", None), ("1e9", None)])
+def test_far_more_bad_requests_than_requests_are_no_numbers(bad: str, told: int | None) -> None:
+    """`increase` may make a few more of them; queries over different requests are not cut to fit."""
+
+    def script(handler: Any, fields: Fields) -> None:
+        value = bad if "refused" in fields["query"] else "100"
+        answers(200, success("vector", [sample("r2", value), sample("r1", "100")]))(handler, fields)
+
+    with scripted(script) as url:
+        reading = read(url, COUNTS)
+    if told is None:
+        assert lack(reading) == "invalid"
+    else:
+        assert isinstance(reading, Counted)
+        assert reading.candidate == Count(100, told)
+
+
 def test_no_series_of_bad_requests_is_not_none() -> None:
     """An unknown metric looks the same as no bad request, so it is not taken for one."""
 

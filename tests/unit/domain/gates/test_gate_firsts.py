@@ -11,6 +11,7 @@ from interlock.domain.checks.first_bad import FirstBad, firsts, note
 from interlock.domain.gates.gate import Gate, GateSet, InvalidGate
 from interlock.domain.gates.judge import State, absorb, begin, verdicts
 from interlock.domain.gates.receipt import assumptions
+from interlock.domain.gates.verdict import Undecided
 from support.gate_counts import SERVICE, block, folded
 
 EVERY = GateSet((Gate("errors", "errors", SERVICE, 0.02),))
@@ -131,3 +132,46 @@ def test_repeats_alone_prove_nothing() -> None:
         state = absorb(state, block(state.number + 1, ArmCounts(20, 2), ArmCounts(180, 0), weight_bp=1_000))
     assert state.throttle is None
     assert not state.has_failed
+
+
+def broken_for_one(gates: GateSet, seconds: int, bad: int = 2, usual_bad: int = 0) -> State:
+    """One caller at 1 % of the keys, two requests a second, `bad` of them bad; `usual_bad` of the baseline's 38."""
+    state = absorb(begin(gates), block(0, ArmCounts(2, bad, first_bad=1), ArmCounts(38, 0), weight_bp=100))
+    for _ in range(1, seconds):
+        state = absorb(state, block(state.number + 1, ArmCounts(2, bad), ArmCounts(38, usual_bad), weight_bp=100))
+    return state
+
+
+@pytest.mark.parametrize("gates", [FIRST, KEYED], ids=["first", "keyed"])
+def test_an_outage_of_ten_minutes_counts_every_answer(gates: GateSet) -> None:
+    """Where one key calls the candidate, its first failure proves nothing, and a total failure must end all the
+    same: after as long as keys are remembered.
+    """
+    assert not broken_for_one(gates, 599).has_failed
+    assert broken_for_one(gates, 610).has_failed
+
+
+def test_an_outage_of_both_arms_is_not_the_candidates() -> None:
+    """The baseline fails a tenth of its answers, and the candidate all of one caller's: no 40 times as many."""
+    assert not broken_for_one(FIRST, 700, usual_bad=4).has_failed
+
+
+def test_an_outage_that_ended_does_not_grow_old() -> None:
+    """Five answers fail, then the caller is gone for ten minutes: silence is no outage."""
+    state = broken_for_one(FIRST, 5)
+    for _ in range(700):
+        state = absorb(state, block(state.number + 1, ArmCounts(), ArmCounts(38, 0), weight_bp=100))
+    assert not state.has_failed
+    assert not state.tracks[0].is_lasting_outage
+
+
+def test_failures_of_few_callers_are_told_as_such() -> None:
+    """Two minutes of them are no outage that lasts, and the person who waits reads why."""
+    state = broken_for_one(FIRST, 120)
+    verdict = verdicts(state).verdict
+    assert isinstance(verdict, Undecided)
+    assert "went to few callers (first ones of a caller in ten minutes: 1 in the candidate, 0 in the baseline)" in (
+        verdict.because
+    )
+    assert "`counts: every`" in verdict.because
+    assert "few callers" not in verdicts(broken_for_one(FIRST, 2, bad=1)).verdict.because

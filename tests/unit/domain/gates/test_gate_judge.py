@@ -109,6 +109,31 @@ def test_no_counts_at_all_are_undecided() -> None:
         assert "the candidate and the baseline" in verdict.because
 
 
+def test_a_candidate_that_should_have_been_heard_is_said_to_be_silent() -> None:
+    """Forty requests a second at 1 %: chance explains some seconds without one, and not a minute."""
+    gates, state = GateSet((ERRORS,)), begin(GateSet((ERRORS,)))
+    told = []
+    for number in range(60):
+        arms = ServiceCounts(baseline=ArmCounts(40, 0))
+        state = absorb(state, Block(number, 1.0, {SERVICE: arms}, 100))
+        told.append(verdicts(state).verdict.because)
+    assert told[0] == "errors: no requests of the candidate yet"
+    assert told[-1].startswith(f"{told[0]}, though about 24 were due of the candidate at 1 % of the keys")
+    assert "no key that calls falls into so small a share" in told[-1]
+    assert verdicts(begin(gates)).verdict.because == "errors: no requests of the candidate and the baseline yet"
+
+
+def test_a_baseline_that_holds_no_caller_is_said_to_be_silent() -> None:
+    """After promotion, with a tenth of the keys held back, of which none calls: the pass stays, and says so."""
+    state = begin(GateSet((ERRORS,)))
+    for number in range(60):
+        arms = ServiceCounts(ArmCounts(100, 0), ArmCounts(11 if number < 50 else 0, 0))
+        state = absorb(state, Block(number, 1.0, {SERVICE: arms}, 9_000))
+        assert bool(verdicts(state).silence) == (number >= 50)
+    assert isinstance(verdicts(state).verdict, Pass)
+    assert verdicts(state).silence.startswith("about 111 were due of the baseline at 10 % of the keys")
+
+
 def test_the_gate_without_counts_is_the_one_that_is_named() -> None:
     """Others may already pass: without labels the rollout does not."""
     state = begin(ALL)

@@ -156,3 +156,39 @@ def test_a_ramp_that_allows_no_weight_is_invalid(wrong: dict[str, float]) -> Non
     """The error says what must hold."""
     with pytest.raises(InvalidRamp):
         Ramp(**wrong)
+
+
+def unheard(seconds: int, weight_bp: int, requests: int = 40) -> State:
+    """A candidate into whose share no key falls."""
+    state = begin(GATES)
+    for number in range(seconds):
+        state = absorb(state, block(number, ArmCounts(), ArmCounts(requests, 0), weight_bp=weight_bp))
+    return state
+
+
+def test_a_share_into_which_no_key_falls_is_doubled() -> None:
+    """Twenty keys at 1.7 %: nobody would ever be heard, and silence costs nothing of the budget."""
+    assert recommend(unheard(10, 166), 166, RAMP).weight_bp == 166
+    told = recommend(unheard(11, 166), 166, RAMP)
+    assert told.weight_bp == 332
+    assert told.because == (
+        "errors: about 7 answers were due at 1.66 % and none came, so no caller falls into that share of the keys"
+    )
+
+
+def test_silence_at_one_weight_says_nothing_of_another() -> None:
+    """What was owed before the doubling is not owed again."""
+    state = unheard(11, 166)
+    state = absorb(state, block(state.number + 1, ArmCounts(), ArmCounts(40, 0), weight_bp=332))
+    assert recommend(state, 332, RAMP).weight_bp == 332
+
+
+def test_a_silent_candidate_never_gets_more_than_the_ceiling() -> None:
+    """And is told to need callers."""
+    told = recommend(unheard(60, 3_333), 3_333, RAMP)
+    assert (told.weight_bp, told.needs) == (3_333, "callers with keys in the candidate's share")
+
+
+def test_a_service_that_nobody_calls_is_not_waited_for_louder() -> None:
+    """No request of the baseline owes one of the candidate."""
+    assert recommend(unheard(60, 5, requests=0), 5, RAMP).weight_bp == 5

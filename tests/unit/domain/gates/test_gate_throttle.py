@@ -206,3 +206,16 @@ def test_bursts_in_one_arm_hardly_ever_fail_a_good_candidate() -> None:
     assert not any(failed for failed, _ in seen)
     assert sum(throttles for _, throttles in seen) >= 10
     assert sum(bursty(seed, replace(GATES, errors_nats_s=1e6))[0] for seed in range(5)) >= 2
+
+
+def test_a_throttle_says_what_is_known_by_now() -> None:
+    """Not what was known when it began: a person reads it while it is confirmed."""
+    state = serve(begin(GATES), (1.0, 0.005), 1, random.Random(1))
+    assert state.throttle is not None
+    before = state.throttle.because
+    for _ in range(3):
+        arms = ArmCounts(0, 0), ArmCounts(200, 1)
+        state = absorb(state, block(state.number + 1, *arms, weight_bp=state.throttle.weight_bp))
+        assert state.throttle is not None
+    assert state.throttle.because != before
+    assert f"of {state.tracks[0].seen.baseline.requests:,} requests" in state.throttle.because
