@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from interlock.adapters.envoy.validate import refuse_unsound
 from interlock.domain.catalog.asset import Asset, AssetId, Kind, Link
 from interlock.domain.catalog.service import ModelSpec, ModelVersion, ServiceSpec, ServiceVersion, VersionRef
 from interlock.domain.changes.request import Change, GateSpec, Move, Role, ShadowStep, Steps
@@ -164,7 +165,9 @@ class SimPlane:
         return False
 
     def publish(self, table: RouteTable) -> None:
+        """What the proxy would refuse is refused."""
         self._demand_answer()
+        refuse_unsound(table)
         self.table = table
         self.history.append(table)
 

@@ -95,7 +95,7 @@ def revert(
     It goes by the newest plan of the change. NotReverted when the part cannot go back alone.
     """
     workspace, _ = context.workspaces.load()
-    with context.store.transaction() as tx:
+    with context.store.transaction(read_only=True) as tx:
         plan = records.newest_plan(tx, change)
     if plan is None:
         raise Missing(f"change {change!r} was never planned", remedy="Only what was planned can be reverted.")

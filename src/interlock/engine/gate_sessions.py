@@ -184,7 +184,7 @@ def open_session(
 def _demand_free_name(tx: Transaction, name: str) -> None:
     if not is_name(name):
         raise Invalid(f"{name!r} is no name", remedy="Use lower-case letters, digits, dots and dashes.")
-    if tx.read("rollout", name) is not None or records.read_rollouts(tx, name):
+    if tx.read("rollout", name) is not None or records.read_rollouts_of(tx, name):
         raise GateNameTaken(f"{name!r} names a rollout, whose gates are its own", remedy="Choose another name.")
 
 
@@ -372,7 +372,7 @@ def answer(context: Context, name: str, candidate: str = "") -> Answer:
     with context.store.transaction(read_only=True) as tx:
         session = _read(tx, name)
         trail = _trail(context, tx, session) if session else None
-        if session is None and tx.read("rollout", name) is None and not records.read_rollouts(tx, name):
+        if session is None and tx.read("rollout", name) is None and not records.read_rollouts_of(tx, name):
             known = {d.key for d in tx.scan("gate-session")} | {r.id for r in records.read_rollouts(tx)}
             raise GateMissing(f"there is no gate session or rollout {name!r}", remedy=did_you_mean(name, known))
     if session is None or trail is None:

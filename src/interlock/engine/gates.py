@@ -19,7 +19,7 @@ from interlock.domain.rollout.decide import STALE_AFTER_S
 from interlock.domain.rollout.explain import explain_gate
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import traffic
-from interlock.domain.rollout.stages import Canary, Prepare, Shadow
+from interlock.domain.rollout.stages import Judged, Prepare, Shadow
 from interlock.engine import records
 from interlock.engine.codec import dump
 from interlock.engine.context import Context
@@ -45,7 +45,7 @@ def gates_view(context: Context, name: str) -> dict[str, Any]:
     seen = context.seen.get(rollout.id) if rollout.is_live else None
     age_s = seen.evidence_age_s if seen else None
     stage = plan.stages[position.stage]
-    is_collecting = rollout.is_live and position.phase == "forward" and isinstance(stage, Canary | Shadow)
+    is_collecting = rollout.is_live and position.phase == "forward" and isinstance(stage, Judged | Shadow)
     is_stale = is_collecting and series != "nothing" and (age_s is None or age_s > STALE_AFTER_S)
     full = judgement_in_full(judgement, plan.gates if series == "shadow" else plan.exposed_gates)
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -90,6 +91,26 @@ class Judges:
         self._folded[series] = fold = fold.entered(steps)
         return verdicts(fold.state) if fold.count else None
 
+    def catch_up(self, tx: Transaction, rollout_id: str, plan: Plan) -> None:
+        """Fold what was stored before a restart, which may be much: ahead of the transaction that asks for it,
+        since writers queue there.
+        """
+        if rollout_id in self._folded:
+            return
+        base = read_base(tx, rollout_id)
+        self.judgement(tx, rollout_id, plan, base.steps if base else ())
+        self.judgement(tx, shadow_series(rollout_id), plan)
+
+    @contextmanager
+    def undone_on_failure(self) -> Iterator[None]:
+        """Put around a transaction: blocks that it did not store in the end are not judged either."""
+        before = dict(self._folded)
+        try:
+            yield
+        except BaseException:
+            self._folded = before
+            raise
+
     def climb(self, series: str, plan: Plan, stage: Climb, weight_bp: int) -> tuple[Recommendation, bool]:
         """The weight that the evidence folded so far allows, and whether it is enough to go on."""
         fold = self._folded.get(series) or _Fold(begin(gates_of(plan, series)))
@@ -174,6 +195,12 @@ def read_base(tx: Transaction, rollout_id: str) -> Base | None:
     return None if found is None else load(Base, found.body)
 
 
+def read_sample_bp(tx: Transaction, rollout_id: str) -> int:
+    """The share of answers that is captured; of the base that alone, which is asked for often."""
+    found = tx.read("evidence", rollout_id)
+    return int(found.body.get("sample_bp", 0)) if found else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What one look took in. counters: None while the data plane is silent; waiting: captured answers that wait for
@@ -190,7 +217,8 @@ def advanced(
     tx: Transaction, rollout: Rollout, plan: Plan, taken: Taken, now: Instant, block_s: float
 ) -> Base | None:
     """The base after this look. Counts of stages without evidence are passed over, never attributed."""
-    found, counters = read_base(tx, rollout.id), taken.counters
+    found = read_base(tx, rollout.id)
+    counters = taken.counters and _own(taken.counters, rollout, plan)
     base = found and _steadied(found, counters, now)
     if counters is not None and base is None:
         base = _begun(counters, now, tx.last_outcome())
@@ -211,6 +239,18 @@ def _steadied(base: Base, counters: Counters | None, now: Instant) -> Base:
     if gap > timedelta() and counters is not None:
         return _rebased(moved, counters, now, moved.outcome)
     return moved
+
+
+def _own(counters: Counters, rollout: Rollout, plan: Plan) -> Counters:
+    """What was counted of the rollout's two releases: the proxy remembers those of earlier rollouts too, and the
+    base must not grow with them.
+    """
+    services, releases = {*plan.holds, *_judged(plan)}, {rollout.candidate, rollout.baseline}
+
+    def own(arms: Mapping[tuple[str, str], ArmCounts]) -> dict[tuple[str, str], ArmCounts]:
+        return {arm: counts for arm, counts in arms.items() if arm[0] in services and arm[1] in releases}
+
+    return replace(counters, arms=own(counters.arms), shadows=own(counters.shadows))
 
 
 def _begun(counters: Counters, now: Instant, outcome: int) -> Base:

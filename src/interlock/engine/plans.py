@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from interlock.domain.audit.event import Event
@@ -24,7 +24,7 @@ from interlock.engine.ports import Transaction
 from interlock.engine.tables import MigrationRenderer
 from interlock.kernel.digest import short
 from interlock.kernel.errors import Invalid, Missing, Refused
-from interlock.kernel.finding import Finding
+from interlock.kernel.finding import Finding, Severity
 from interlock.kernel.ident import did_you_mean
 
 
@@ -115,7 +115,6 @@ def _planned(
     if current is None:
         raise Missing("no release serves yet", remedy="Start the control plane once with `interlock up`.")
     plan, found = compiled(context.renderer, workspace, change, current, records.read_tables(tx))
-    before = records.newest_plan(tx, change.name)
     records.keep_plan(tx, plan)
     contents.keep(context, tx, workspace, plan)
     approvals = records.read_approvals(tx, change.name)
@@ -130,13 +129,27 @@ def _planned(
             *found,
             *check_findings(change, workspace.checks, checks),
             *counted_findings(known, counts, is_required),
+            *_name_findings(tx, change),
         ),
         checks=checks,
         counted=counts,
         approvals=tuple(a for a in approvals if a.digest == plan.digest),
         missing=missing(plan.requirements, approvals, plan.digest),
-        voided=_voided(tx, approvals, plan, before),
+        voided=_voided(tx, approvals, plan),
     )
+
+
+def _name_findings(tx: Transaction, change: Change) -> Iterator[Finding]:
+    """Orders know changes and rollouts by their names, so a name must mean one of them."""
+    if tx.read("rollout", change.name) is not None:
+        yield Finding(
+            "change.name_taken",
+            Severity.ERROR,
+            f"change:{change.name}",
+            "a rollout of another change has this name, so orders by it would be that one's.",
+            "Give the change another name.",
+            change.where,
+        )
 
 
 def _checks(tx: Transaction, change: Change) -> tuple[CheckResult, ...]:
@@ -144,7 +157,7 @@ def _checks(tx: Transaction, change: Change) -> tuple[CheckResult, ...]:
     return tuple(result_from(d.body) for subject in subjects(change) for d in tx.scan("check", f"{subject}/"))
 
 
-def _voided(tx: Transaction, approvals: list[Approval], plan: Plan, before: Plan | None) -> tuple[str, ...]:
+def _voided(tx: Transaction, approvals: list[Approval], plan: Plan) -> tuple[str, ...]:
     """What changed since the newest approval that no longer covers the plan."""
     earlier = [a for a in approvals if a.digest != plan.digest]
     if not earlier or any(a.digest == plan.digest for a in approvals):
@@ -159,6 +172,7 @@ def approve_change(context: Context, name: str, role: Role, person: str, digest:
     """
     workspace, findings = load_valid(context)
     change = find_change(workspace, name)
+    _render_ahead(context, workspace, change)
     now = context.clock.now()
     with context.store.transaction() as tx:
         planned = _planned(tx, context, workspace, change, findings)
@@ -209,14 +223,19 @@ def _seen(result: CheckResult) -> dict[str, str]:
 def load_valid(context: Context) -> tuple[Workspace, list[Finding]]:
     """The declarations and their warnings; WorkspaceInvalid with every error when there is one."""
     workspace, findings = context.workspaces.load()
+    demand_valid(findings)
+    return workspace, findings
+
+
+def demand_valid(findings: Sequence[Finding], which: str = "the workspace") -> None:
+    """WorkspaceInvalid with every error when there is one; `which` names what was declared."""
     errors = [f for f in findings if f.is_blocking]
     if errors:
         raise WorkspaceInvalid(
-            f"the workspace has {len(errors)} error{'s' if len(errors) > 1 else ''}: "
+            f"{which} has {len(errors)} error{'s' if len(errors) > 1 else ''}: "
             + "; ".join(str(f) for f in errors[:5]),
             findings=errors,
         )
-    return workspace, findings
 
 
 def find_change(workspace: Workspace, name: str) -> Change:

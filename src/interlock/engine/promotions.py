@@ -17,11 +17,10 @@ from interlock.domain.lenses.loss import loss
 from interlock.domain.schemas.contract import Contract
 from interlock.domain.schemas.representation import contract_digest
 from interlock.engine.context import Context
-from interlock.engine.plans import WorkspaceInvalid
+from interlock.engine.plans import demand_valid, load_valid
 from interlock.engine.ports import Source, Workspaces
 from interlock.kernel.digest import digest, plain
 from interlock.kernel.errors import Invalid, Missing, Refused
-from interlock.kernel.finding import Finding
 from interlock.kernel.ident import did_you_mean
 
 
@@ -59,7 +58,7 @@ class Offer:
 def offer(workspaces: Workspaces, contract: str, older: str, newer: str) -> Offer:
     """The lens as it stands in a workspace. WorkspaceInvalid unless that is valid; Missing without the lens."""
     workspace, findings = workspaces.load()
-    _valid(findings, "the workspace that it comes from")
+    demand_valid(findings, "the workspace that it comes from")
     lens, ends = _found(workspace, contract, older, newer)
     sources = (workspaces.source(one.where) for one in (*ends, lens))
     digests = (contract_digest(ends[0]), contract_digest(ends[1]))
@@ -72,12 +71,11 @@ def take_in(context: Context, offered: Offer, person: str, dry_run: bool = False
     """Put what is offered into this workspace, if it stays valid with it, and record it. What is there already is
     left as it is; PromotionConflict when it is another. The losses are those that the lens has here.
     """
-    here, findings = context.workspaces.load()
-    _valid(findings, "the workspace")
+    here, _ = load_valid(context)
     _refuse_conflicts(here, offered)
     new = tuple(_new_sources(here, offered))
     there, findings = context.workspaces.load(new)
-    _valid(findings, "the workspace with what is promoted")
+    demand_valid(findings, "the workspace with what is promoted")
     lens, ends = _found(there, offered.contract, offered.older, offered.newer)
     if (digest(lens.ops), tuple(map(contract_digest, ends))) != (offered.lens, offered.contracts):
         raise PromotionInvalid("the texts are not what the digests say", remedy="Offer it again.")
@@ -109,12 +107,6 @@ def promotions(context: Context) -> list[dict[str, Any]]:
     with context.store.transaction(read_only=True) as tx:
         found = [dict(kept.body) for kept in tx.scan("promotion")]
     return sorted(found, key=lambda one: str(one["at"]))
-
-
-def _valid(findings: list[Finding], which: str) -> None:
-    if errors := [f for f in findings if f.is_blocking]:
-        says = "; ".join(str(f) for f in errors[:5])
-        raise WorkspaceInvalid(f"{which} is not valid: {says}", findings=errors)
 
 
 def _found(workspace: Workspace, contract: str, older: str, newer: str) -> tuple[Lens, tuple[Contract, Contract]]:

@@ -7,14 +7,14 @@ published, an unfinished stage goes on, and nothing is done twice that is not id
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from interlock.domain.audit.event import Event
 from interlock.domain.changes.cut import overlay
 from interlock.domain.gates.receipt import receipt
-from interlock.domain.releases.route_table import RouteTable
 from interlock.domain.rollout.actions import Action, Adopt, Free, Publish
 from interlock.domain.rollout.decide import TICK_S, Decision, decide
 from interlock.domain.rollout.observation import Seen
@@ -28,12 +28,23 @@ from interlock.engine.observe import Judges, gates_of, observe, read_base, shado
 from interlock.engine.ports import Captured, Counters, Transaction
 from interlock.engine.readings import Readings
 from interlock.engine.records import Rollout
-from interlock.engine.routes import wanted_table
+from interlock.engine.routes import Routes
 from interlock.engine.supplies import assumptions, due
 from interlock.engine.table_watch import TableWatch
 from interlock.kernel.digest import digest
 from interlock.kernel.errors import InterlockError, Invariant, Stale
 from interlock.kernel.instant import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the data plane told at the beginning of a look. counters: None while it is silent; published: the digest
+    of the table that serves.
+    """
+
+    counters: Counters | None = None
+    captured: Captured = field(default_factory=Captured)
+    published: str | None = None
 
 
 @dataclass
@@ -43,6 +54,7 @@ class Loop:
     context: Context
     report: Callable[[str], None] = lambda _: None
     judges: Judges = field(default_factory=Judges)
+    routes: Routes = field(default_factory=Routes)
     last_fault: str = ""
     readings: Readings = field(init=False)
     tables: TableWatch = field(init=False)
@@ -57,10 +69,11 @@ class Loop:
         self.tables.close()
 
     def run(self, stop: threading.Event) -> None:
-        """Look until `stop` is set. A dependency that fails is reported once, and tried again at the next look."""
+        """Look until `stop` is set. What fails is reported once, and tried again at the next look."""
         while not stop.is_set():
             try:
-                wake_s = self.tick()
+                with bugs_as_invariants():
+                    wake_s = self.tick()
                 self.last_fault = ""
             except InterlockError as fault:
                 wake_s = TICK_S
@@ -75,73 +88,75 @@ class Loop:
         context = self.context
         if context.plane.ensure():
             self.report("the proxy was started")
-        counters, captured = self._look()
-        wake_s = min([TICK_S, *(self._step(rollout, counters, captured) for rollout in self._live())])
+        if live := self._live():
+            look = self._look()
+            wake_s = min(TICK_S, *(self._step(rollout, look) for rollout in live))
+        else:
+            wake_s = TICK_S
         self._publish()
         return wake_s
 
-    def _look(self) -> tuple[Counters | None, Captured]:
-        if not self._live():
-            return None, Captured()
+    def _look(self) -> Look:
+        plane = self.context.plane
+        published = plane.published()
         try:
-            return self.context.plane.counters(), self.context.plane.take_captured()
+            return Look(plane.counters(), plane.take_captured(), published)
         except InterlockError as fault:
             self.report(str(fault))
-            return None, Captured()
+            return Look(published=published)
 
     def _live(self) -> list[Rollout]:
         with self.context.store.transaction(read_only=True) as tx:
-            return [r for r in records.read_rollouts(tx) if r.is_live]
+            return records.read_live(tx)
 
-    def _step(self, rollout: Rollout, counters: Counters | None, captured: Captured) -> float:
+    def _step(self, rollout: Rollout, look: Look) -> float:
         """Observe and decide one rollout, and persist both together. Frozen when an invariant breaks."""
         try:
-            return self._decide(rollout, counters, captured)
+            with bugs_as_invariants():
+                return self._decide(rollout, look)
         except Stale:
             return 0.0  # someone gave an order meanwhile: look again
         except Invariant as broken:
-            self._freeze(rollout, broken)
+            with suppress(Invariant), bugs_as_invariants():  # what is told already needs no other word
+                self._go_without_evidence(rollout.id, look, broken)
             return TICK_S
 
-    def _decide(self, seen_before: Rollout, counters: Counters | None, captured: Captured) -> float:
+    def _decide(self, seen_before: Rollout, look: Look) -> float:
         context = self.context
         now = context.clock.now()
         with context.store.transaction(read_only=True) as tx:
-            plan = records.read_plan(tx, seen_before.plan)
+            plan = self.routes.plan(tx, seen_before.plan)
+            self.judges.catch_up(tx, seen_before.id, plan)
         ill = self._ask_endpoints(seen_before, plan)
-        with context.store.transaction() as tx:
+        with self.judges.undone_on_failure(), context.store.transaction() as tx:
             rollout = self._steady(tx, records.read_rollout(tx, seen_before.id), now)
-            is_in_place = context.plane.published() == self._wanted(tx).digest
             seen = observe(
                 tx,
                 self.judges,
                 rollout,
                 plan,
-                counters,
-                captured,
+                look.counters,
+                look.captured,
                 ill,
-                is_in_place,
+                look.published == self.routes.wanted(tx).digest,
                 now,
                 context.block_s,
                 self.readings.answers(rollout.id),
             )
             seen = replace(seen, tables=self.tables.seen(plan))
-            context.seen[rollout.id] = seen
-            decision = decide(plan, rollout.position, seen, now)
-            if decision.position != rollout.position:
-                records.write_rollout(tx, replace(rollout, position=decision.position))
-            for action in decision.actions:
-                _perform(tx, rollout, plan, action)
-            _tell(tx, rollout, plan, decision, seen, now)
+            decision = _settle(tx, rollout, plan, seen, now)
             wanted = due(tx, replace(rollout, position=decision.position), plan, now)
+        context.seen[rollout.id] = seen
         for source, span in wanted:
             self.readings.ask(rollout.id, source, span, now)
-        if decision.position.phase == "finished":
-            self.judges.forget(rollout.id)
-            with context.store.transaction() as tx:
-                captures.forget(tx, rollout.id)
-            self.readings.forget(rollout.id)
+        self._forget_ended(rollout.id, decision)
         return decision.wake_s
+
+    def _forget_ended(self, rollout_id: str, decision: Decision) -> None:
+        """Let go of what only a rollout under way needs."""
+        if decision.position.phase == "finished":
+            self.judges.forget(rollout_id)
+            self.readings.forget(rollout_id)
 
     def _steady(self, tx: Transaction, rollout: Rollout, now: Instant) -> Rollout:
         """The rollout with a gap between two looks taken out of its times, and told."""
@@ -163,25 +178,54 @@ class Loop:
     def _publish(self) -> None:
         """Make the data plane serve what the positions call for; idempotent by the table's digest."""
         with self.context.store.transaction(read_only=True) as tx:
-            table = self._wanted(tx)
-        if self.context.plane.published() != table.digest:
-            self.context.plane.publish(table)
+            wanted = self.routes.wanted(tx)
+        if self.context.plane.published() != wanted.digest:
+            self.context.plane.publish(wanted.table)
 
-    def _wanted(self, tx: Transaction) -> RouteTable:
-        current = records.read_current(tx)
-        if current is None:
-            raise Invariant("no release serves")
-        live = [(r, records.read_plan(tx, r.plan)) for r in records.read_rollouts(tx) if r.is_live]
-        return wanted_table(tx, current, live)
-
-    def _freeze(self, rollout: Rollout, broken: Invariant) -> None:
+    def _go_without_evidence(self, rollout_id: str, look: Look, broken: Invariant) -> None:
+        """Freeze what goes forward. What is frozen takes orders all the same, and what turns back goes on doing so:
+        neither asks for evidence, and a rollout that turns back must not get its traffic back.
+        """
         now = self.context.clock.now()
         with self.context.store.transaction() as tx:
-            found = records.read_rollout(tx, rollout.id)
-            frozen = replace(found.position, phase="frozen", because=f"frozen: {broken}")
-            records.write_rollout(tx, replace(found, position=frozen))
-            tx.append(Event(now, "interlock", "rollout.frozen", f"rollout:{rollout.id}", str(broken)))
-        self.report(f"{rollout.id} is frozen: {broken}")
+            rollout = records.read_rollout(tx, rollout_id)
+            if rollout.position.phase == "forward":
+                frozen = replace(rollout.position, phase="frozen", because=f"frozen: {broken}")
+                records.write_rollout(tx, replace(rollout, position=frozen))
+                tx.append(Event(now, "interlock", "rollout.frozen", f"rollout:{rollout_id}", str(broken)))
+            else:
+                plan = self.routes.plan(tx, rollout.plan)
+                is_in_place = look.published == self.routes.wanted(tx).digest
+                seen = Seen(is_approved=True, is_in_place=is_in_place, fault=str(broken))
+                decision = _settle(tx, rollout, plan, seen, now)
+        if rollout.position.phase == "forward":
+            self.report(f"{rollout_id} is frozen: {broken}")
+        else:
+            self._forget_ended(rollout_id, decision)
+
+
+@contextmanager
+def bugs_as_invariants() -> Iterator[None]:
+    """An exception that nobody thought of is our own bug, and is treated as one."""
+    try:
+        yield
+    except InterlockError:
+        raise
+    except Exception as crash:
+        raise Invariant(f"{type(crash).__name__}: {crash}") from crash
+
+
+def _settle(tx: Transaction, rollout: Rollout, plan: Plan, seen: Seen, now: Instant) -> Decision:
+    """Decide, and write down what follows."""
+    decision = decide(plan, rollout.position, seen, now)
+    if decision.position != rollout.position:
+        records.write_rollout(tx, replace(rollout, position=decision.position))
+    for action in decision.actions:
+        _perform(tx, rollout, plan, action)
+    _tell(tx, rollout, plan, decision, seen, now)
+    if decision.position.phase == "finished":
+        captures.forget(tx, rollout.id)
+    return decision
 
 
 def _perform(tx: Transaction, rollout: Rollout, plan: Plan, action: Action) -> None:
@@ -255,7 +299,7 @@ def _keep_receipt(
     """Store everything that recomputes the verdict, and what else is known `about` it; returns its name."""
     in_shadow = isinstance(plan.stages[position.stage], Shadow)
     series = shadow_series(rollout.id) if in_shadow else rollout.id
-    number = len(tx.scan("receipt", f"{rollout.id}.")) + 1
+    number = len(records.read_receipts(tx, rollout.id)) + 1
     name = f"{rollout.id}.{number}"
     subject: dict[str, Any] = {
         "receipt": name,

@@ -10,7 +10,7 @@ from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import Position
 from interlock.domain.rollout.tables import TableState
 from interlock.engine.codec import dump, load
-from interlock.engine.ports import Transaction
+from interlock.engine.ports import Document, Transaction
 from interlock.kernel.errors import Missing
 from interlock.kernel.ident import did_you_mean
 from interlock.kernel.instant import Instant
@@ -37,6 +37,11 @@ class Rollout:
     def is_live(self) -> bool:
         return self.position.phase != "finished"
 
+    @property
+    def number(self) -> int:
+        """Of the rollouts of its change."""
+        return int(self.id.rpartition("-")[2])
+
 
 class RolloutMissing(Missing):
     """There is no such rollout."""
@@ -46,8 +51,14 @@ class RolloutMissing(Missing):
 
 def read_current(tx: Transaction) -> Release | None:
     """The release that serves now; None before the first start."""
+    serves = read_current_id(tx)
+    return None if serves is None else read_release(tx, serves)
+
+
+def read_current_id(tx: Transaction) -> str | None:
+    """The id of the release that serves now; None before the first start."""
     pointer = tx.read("current", "release")
-    return None if pointer is None else read_release(tx, pointer.body["id"])
+    return None if pointer is None else str(pointer.body["id"])
 
 
 def write_current(tx: Transaction, release: Release) -> None:
@@ -114,17 +125,39 @@ def read_rollout(tx: Transaction, rollout_id: str) -> Rollout:
     if found is None:
         known = [d.key for d in tx.scan("rollout")]
         raise RolloutMissing(f"there is no rollout {rollout_id!r}", remedy=did_you_mean(rollout_id, known))
+    return _rollout(found)
+
+
+def read_rollouts(tx: Transaction) -> list[Rollout]:
+    """All rollouts, by the time of their start."""
+    return sorted((_rollout(d) for d in tx.scan("rollout")), key=lambda r: r.started_at)
+
+
+def read_rollouts_of(tx: Transaction, change: str) -> list[Rollout]:
+    """The rollouts of a change, in the order of their numbers, which no clock turns round."""
+    found = (_rollout(d) for d in tx.scan("rollout", f"{change}-"))
+    return sorted((r for r in found if r.change == change), key=lambda r: r.number)
+
+
+def read_live(tx: Transaction) -> list[Rollout]:
+    """The rollouts under way, by the time of their start. They are those that hold services, so that looking at
+    them costs the same however many have ended.
+    """
+    holders = {d.body["rollout"] for d in tx.scan("hold")}
+    return sorted((read_rollout(tx, one) for one in holders), key=lambda r: (r.started_at, r.id))
+
+
+def _rollout(found: Document) -> Rollout:
     return replace(load(Rollout, found.body), version=found.version)
-
-
-def read_rollouts(tx: Transaction, change: str | None = None) -> list[Rollout]:
-    """Rollouts, oldest first; of one change when it is named."""
-    found = [replace(load(Rollout, d.body), version=d.version) for d in tx.scan("rollout")]
-    chosen = [r for r in found if change is None or r.change == change]
-    return sorted(chosen, key=lambda r: r.started_at)
 
 
 def write_rollout(tx: Transaction, rollout: Rollout) -> Rollout:
     """Stale when another writer was faster since it was read."""
     body = dump(replace(rollout, version=0))
     return replace(rollout, version=tx.write("rollout", rollout.id, body, expect=rollout.version))
+
+
+def read_receipts(tx: Transaction, rollout_id: str) -> list[Document]:
+    """The receipts of a rollout's verdicts, oldest first. They are numbered after a dot; names have dots too."""
+    found = (d for d in tx.scan("receipt", f"{rollout_id}.") if d.key.rpartition(".")[0] == rollout_id)
+    return sorted(found, key=lambda d: int(d.key.rpartition(".")[2]))

@@ -22,7 +22,7 @@ def adopt_declared(context: Context) -> Release:
     now = context.clock.now()
     with context.store.transaction() as tx:
         current = records.read_current(tx)
-        if current is not None and any(r.is_live for r in records.read_rollouts(tx)):
+        if current is not None and records.read_live(tx):
             return current
         declared = cut(workspace, _versions(workspace, current))
         if current is None or digest(declared) != digest(current):

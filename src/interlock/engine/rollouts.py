@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from interlock.domain.audit.event import Event
 from interlock.domain.changes.approval import missing
-from interlock.domain.changes.cut import overlay
+from interlock.domain.changes.cut import overlay, restricted
 from interlock.domain.releases.release import Release
 from interlock.domain.rollout.plan import Plan
 from interlock.domain.rollout.position import Order, Position, Verb
@@ -24,6 +24,9 @@ class NotApproved(Refused):
     """The approvals do not cover this plan."""
 
     code = "plan.not_approved"
+
+
+GOING_BACK: tuple[Verb, ...] = ("abort", "rollback")
 
 
 class ServicesHeld(Refused):
@@ -50,6 +53,12 @@ class RolloutFinished(Refused):
     code = "rollout.finished"
 
 
+class RolloutTurningBack(Refused):
+    """The rollout was told to turn back, or does so already; nothing else can be ordered any more."""
+
+    code = "rollout.turning_back"
+
+
 def start(context: Context, change: str, person: str) -> Rollout:
     """Start the rollout of an approved change, or Refused with the reason; nothing is half started."""
     planned = plan_change(context, change)
@@ -63,10 +72,11 @@ def start(context: Context, change: str, person: str) -> Rollout:
         current = records.read_current(tx)
         if current is None:
             raise Stale("no release serves any more", remedy="Try again.")
+        if restricted(current, plan.holds).id != plan.baseline.id:
+            raise Stale("another release serves than the plan was made for", remedy="Plan it again.")
         candidate = overlay(current, plan.candidate)
-        number = 1 + len(records.read_rollouts(tx, change))
         rollout = Rollout(
-            id=f"{change}-{number}",
+            id=_free_id(tx, change),
             change=change,
             plan=plan.digest,
             baseline=current.id,
@@ -81,6 +91,14 @@ def start(context: Context, change: str, person: str) -> Rollout:
         tx.append(Event(now, person, "rollout.started", f"rollout:{rollout.id}", plan.why, facts))
     context.wake.set()
     return rollout
+
+
+def _free_id(tx: Transaction, change: str) -> str:
+    """The next number that makes no name which a planned change has: orders know both by their names."""
+    number = max((r.number for r in records.read_rollouts_of(tx, change)), default=0) + 1
+    while tx.read("newest-plan", f"{change}-{number}") is not None:
+        number += 1
+    return f"{change}-{number}"
 
 
 def _keep(tx: Transaction, rollout: Rollout, *releases: Release) -> None:
@@ -124,7 +142,9 @@ def _hold(tx: Transaction, plan: Plan, rollout: Rollout) -> None:
 
 
 def order(context: Context, name: str, verb: Verb, person: str, because: str = "") -> Rollout:
-    """Tell the rollout (by its id, or by its change: the newest) to pause, resume, promote, abort or roll back."""
+    """Tell the rollout (by its id, or by its change: the newest) to pause, resume, promote, abort or roll back.
+    Going back is final: ordered once more it changes nothing, and RolloutTurningBack for all else.
+    """
     now = context.clock.now()
     with context.store.transaction() as tx:
         rollout = find(tx, name)
@@ -133,6 +153,13 @@ def order(context: Context, name: str, verb: Verb, person: str, because: str = "
                 f"rollout {rollout.id} has ended ({rollout.position.outcome})",
                 remedy="To go back after promotion, make a change that moves the versions back.",
             )
+        if _turns_back(rollout.position):
+            if verb in GOING_BACK:
+                return rollout
+            raise RolloutTurningBack(
+                f"rollout {rollout.id} is turning back: {_told_back(rollout.position)}",
+                remedy=f"Start {rollout.change} anew once it has ended.",
+            )
         told = replace(rollout.position, order=Order(verb, person, now, because))
         rollout = records.write_rollout(tx, replace(rollout, position=told))
         tx.append(Event(now, person, f"rollout.{verb}_ordered", f"rollout:{rollout.id}", because))
@@ -140,12 +167,22 @@ def order(context: Context, name: str, verb: Verb, person: str, because: str = "
     return rollout
 
 
+def _turns_back(position: Position) -> bool:
+    is_told = position.order is not None and position.order.verb in GOING_BACK
+    return is_told or position.phase == "draining"
+
+
+def _told_back(position: Position) -> str:
+    told = position.order
+    return f"{told.by} asked for it" if told and position.phase != "draining" else position.because
+
+
 def find(tx: Transaction, name: str) -> Rollout:
     """The rollout with id `name`, or the newest one of change `name`."""
     if tx.read("rollout", name) is not None:
         return records.read_rollout(tx, name)
-    of_change = records.read_rollouts(tx, name)
+    of_change = records.read_rollouts_of(tx, name)
     if not of_change:
-        known = {r.id for r in records.read_rollouts(tx)} | {r.change for r in records.read_rollouts(tx)}
+        known = {known for r in records.read_rollouts(tx) for known in (r.id, r.change)}
         raise RolloutMissing(f"there is no rollout {name!r}", remedy=did_you_mean(name, known))
     return of_change[-1]

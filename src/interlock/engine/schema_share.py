@@ -39,10 +39,10 @@ class SchemaShare:
 def schema_share(context: Context, contract: str) -> SchemaShare:
     """What is so now. Missing when no service that serves speaks the contract; VersionUnclear when they differ."""
     with context.store.transaction(read_only=True) as tx:
-        for rollout in reversed(records.read_rollouts(tx)):
+        for rollout in reversed(records.read_live(tx)):
             plan = records.read_plan(tx, rollout.plan)
             move = _moved(plan, contract)
-            if rollout.is_live and move is not None and move.before:
+            if move is not None and move.before:
                 return _under_way(rollout, plan, move)
         return _settled(tx, contract)
 

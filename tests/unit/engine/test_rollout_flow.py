@@ -12,6 +12,7 @@ from interlock.domain.changes.request import ClimbStep, Role
 from interlock.domain.gates.receipt import replay
 from interlock.engine import records
 from interlock.engine.audit import verification
+from interlock.engine.gates import gates_view
 from interlock.engine.plans import approve_change, plan_change
 from interlock.engine.records import Rollout
 from interlock.engine.rollouts import (
@@ -354,3 +355,19 @@ def test_a_fault_that_comes_in_the_watch_is_turned_back(world: World) -> None:
             break
     assert world.now().position.stage == 2
     assert world.run(bad={rollout.candidate: 0.3}).position.outcome == "rolled_back"
+
+
+def test_a_pass_in_the_watch_on_stale_evidence_is_undecided(world: World) -> None:
+    """The gates passed and then the data plane fell silent: whoever asks is told that nothing is known of now."""
+    climbing(world, watch_s=300.0)
+    while world.now().position.stage != 2:
+        world.second()
+    world.second()
+    assert gates_view(world.context, "better")["verdict"]["kind"] == "pass"
+    world.plane.is_silent = True
+    for _ in range(20):
+        world.clock.turn(1.0)
+        world.loop.tick()
+    told = gates_view(world.context, "better")
+    assert told["is_stale"]
+    assert (told["verdict"]["kind"], told["verdict"]["reason"]) == ("undecided", "stale")

@@ -17,11 +17,12 @@ from interlock.domain.lenses.lens import Lens
 from interlock.domain.lenses.ops import Rename, Unit
 from interlock.domain.migrations.migration import Migration
 from interlock.domain.rollout.compile import compile_plan
+from interlock.domain.rollout.position import Verb
 from interlock.domain.rollout.revisions import RevisionMove
 from interlock.domain.rollout.tables import TableMove
 from interlock.domain.schemas.contract import record
 from interlock.domain.schemas.field import INTEGER, NUMBER, Field
-from interlock.engine.migration_runner import POLL_S, MigrationUnfinished, PlanForged
+from interlock.engine.migration_runner import POLL_S, MigrationUnfinished, PlanForged, Reached
 from interlock.engine.migrations import MigrationMissing, MigrationNotNow, NotSteward, Told, migration_view, tell
 from interlock.engine.plans import plan_change
 from interlock.engine.rollouts import NotApproved, order, start
@@ -51,9 +52,9 @@ class Edited:
         migration, findings = self.writer.render(move)
         if not self.is_on or migration is None:
             return migration, findings
-        first = migration.steps[0]
+        look, first, *others = migration.steps
         edited = replace(first, undo=(*first.undo[:-1], first.undo[-1] + " "))
-        return replace(migration, steps=(edited, *migration.steps[1:])), findings
+        return replace(migration, steps=(look, edited, *others)), findings
 
 
 def test_the_plan_shows_every_statement_and_the_digest_covers_it(world: TableWorld) -> None:
@@ -129,7 +130,8 @@ def test_a_rollout_waits_for_its_tables_and_switches_them_with_promotion(world: 
     ended = world.run()
     assert ended.position.outcome == "promoted"
     assert world.rows("SELECT euros FROM ledger__current WHERE id = 7") == [(7.0,)]
-    assert world.events()[:2] == ["migration.doing expand", "migration.done expand"]
+    begun = [f"migration.{did} {step}" for step in ("look", "expand") for did in ("doing", "done")]
+    assert world.events()[:4] == begun
 
 
 def promote(world: TableWorld) -> None:
@@ -155,8 +157,10 @@ def test_a_promotion_by_order_waits_for_tables_too(world: TableWorld) -> None:
     assert "everything is served by the candidate" in world.now().position.because
 
 
-def test_a_runner_that_follows_switches_when_it_may(world: TableWorld) -> None:
-    """It waits while the candidate proves itself; each of its waits is a second of the world."""
+def followed(world: TableWorld, verb: Verb) -> Reached:
+    """How far a runner comes that is to follow up to the switch. Each of its waits is a second of the world; in the
+    first one the rollout gets an order.
+    """
     world.begin()
     runner = world.runner()
     ordered = iter([True])
@@ -164,27 +168,22 @@ def test_a_runner_that_follows_switches_when_it_may(world: TableWorld) -> None:
     def rest(seconds: float) -> None:
         world.second()
         if seconds >= POLL_S and next(ordered, False):
-            order(world.context, "better", "promote", "ana")
+            order(world.context, "better", verb, "ana")
 
     runner.rest = rest
     (reached,) = runner.follow("better", "switch")
-    assert reached.is_there
+    return reached
+
+
+def test_a_runner_that_follows_switches_when_it_may(world: TableWorld) -> None:
+    """It waits while the candidate proves itself."""
+    assert followed(world, "promote").is_there
     assert world.rows("SELECT euros FROM ledger__current WHERE id = 7") == [(7.0,)]
 
 
 def test_a_runner_that_follows_stops_when_the_rollout_turns_back(world: TableWorld) -> None:
     """With the reason, and what was moved stays for a person to take back."""
-    world.begin()
-    runner = world.runner()
-    aborted = iter([True])
-
-    def rest(seconds: float) -> None:
-        world.second()
-        if seconds >= POLL_S and next(aborted, False):
-            order(world.context, "better", "abort", "ana")
-
-    runner.rest = rest
-    (reached,) = runner.follow("better", "switch")
+    reached = followed(world, "abort")
     assert not reached.is_there
     assert "switch is not done" in reached.because
 

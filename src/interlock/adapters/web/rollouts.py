@@ -83,7 +83,7 @@ def receipts(context: Engine, name: str) -> list[dict[str, Any]]:
     """The receipts of a rollout's verdicts, oldest first."""
     with context.store.transaction(read_only=True) as tx:
         found = rollouts.find(tx, name)
-        kept = tx.scan("receipt", f"{found.id}.")
+        kept = records.read_receipts(tx, found.id)
         return [{"name": d.key, "receipt": json.loads(d.body["text"])} for d in kept]
 
 

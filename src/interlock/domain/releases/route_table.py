@@ -89,16 +89,17 @@ def route_table(
 
     `splits`, `shadows` and `defaults` are by service; `defaults` overrides the default release's id.
     """
-    releases = {r.id: r for r in (default, *live)}
+    ids = [r.id for r in (default, *live)]  # each a digest of the whole release, so told once
+    releases = dict(zip(ids, (default, *live), strict=True))
     backends = sorted(
-        (Backend(r.id, d) for r in releases.values() for d in r.deployments),
+        (Backend(name, d) for name, r in releases.items() for d in r.deployments),
         key=lambda b: (b.deployment.service, b.release),
     )
     services = sorted({b.deployment.service for b in backends})
     entries = tuple(
         Entry(
             service=s,
-            default=(defaults or {}).get(s, default.id),
+            default=(defaults or {}).get(s, ids[0]),
             split=(splits or {}).get(s),
             shadow=(shadows or {}).get(s),
         )
