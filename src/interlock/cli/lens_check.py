@@ -46,7 +46,7 @@ def check(
 
     Exit code 0: all is sound; 3: something is not, or a draft waits to be confirmed.
     """
-    from interlock.cli.lens_documents import all_lenses, found_lens, workspace_of
+    from interlock.cli.lens_documents import all_lenses, found_in, workspace_of
     from interlock.engine.lens_checks import report, together
 
     if others:
@@ -55,7 +55,7 @@ def check(
     if data:
         raise click.UsageError("--on belongs to --against; `lens audit` counts on data of one environment")
     workspace, findings = workspace_of(obj["workspace"])
-    chosen = [found_lens(obj["workspace"], lens).lens] if lens else all_lenses(workspace)
+    chosen = [found_in(workspace, findings, lens).lens] if lens else all_lenses(workspace)
     reports = [report(workspace, one, _engines()) for one in chosen]
     whole = () if lens else together(workspace, findings)
     document = {"lenses": [_document(one) for one in reports], "findings": _plain(whole)}
@@ -86,10 +86,8 @@ def _plain(found: Any) -> Any:
 
 
 def _document(one: LensReport) -> dict[str, Any]:
-    from interlock.cli.lens_documents import titled
-
     return {
-        "lens": titled(one.lens),
+        "lens": one.lens.title,
         "where": one.lens.where,
         "digest": one.digest,
         "status": "draft" if one.lens.is_draft else "active",
@@ -105,12 +103,11 @@ def _document(one: LensReport) -> dict[str, Any]:
 
 
 def _print(reports: Sequence[LensReport], whole: Sequence[Finding]) -> None:
-    from interlock.cli.lens_documents import titled
     from interlock.kernel.digest import short
 
     for one in reports:
         status = "draft, " if one.lens.is_draft else ""
-        head = f"{titled(one.lens)}  {status}{len(one.lens.ops)} ops  {short(one.digest)}  {one.lens.where}"
+        head = f"{one.lens.title}  {status}{len(one.lens.ops)} ops  {short(one.digest)}  {one.lens.where}"
         click.secho(head, bold=True)
         for finding in one.findings:
             click.echo(f"  {finding}")

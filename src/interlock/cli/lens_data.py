@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from interlock.cli.api import Api
-from interlock.cli.lens_documents import all_lenses, found_lens, workspace_of
+from interlock.cli.lens_documents import all_lenses, found_in, workspace_of
 from interlock.cli.output import Exit, finish, output_option, show
 
 if TYPE_CHECKING:
     from interlock.domain.lenses.audit import Audit, Settled
-    from interlock.engine.lens_data import Aside, Asked, Audited, Progress, RunResult
+    from interlock.engine.lens_data import Aside, Asked, Audited, Progress, Rows, RunResult
 
 
 @click.command("run")
@@ -59,13 +59,18 @@ def run(obj: dict[str, Any], /, lens: str, source: str, target: Path, output: st
 
     Exit code 3: a row is rejected and --rejects was not given, or OUT is there already.
     """
+    from interlock.adapters.schemas.lens_runs import prepared
     from interlock.engine.lens_data import run as run_lens
 
     asked = asked_lens(obj["workspace"], lens, said["from_version"], said["to_version"])
-    with _aside(asked, said) as aside, _prepared(asked, source, target, said, aside) as work:
+    more = (said["rejects"], said["force"], said["engine"], said["part_rows"])
+    with (
+        _aside(asked, said) as aside,
+        prepared(asked, source, said["database"], target, *more, aside=aside) as work,
+    ):
         for line in work.told:
             click.echo(line, err=True)
-        with _progress(output, work.source.rows) as tell:
+        with _progress(output, work.source) as tell:
             result = run_lens(work.source, work.translate, work.parts, said["rejects"] is not None, tell)
     show(output, _document(result, asked, work.engine), lambda: _say(result, target, said["rejects"]))
 
@@ -75,11 +80,11 @@ def asked_lens(root: Path, given: str, from_version: str, to_version: str, with_
     from interlock.domain.lenses.path import LensMissing
     from interlock.engine.lens_data import asked
 
-    workspace, _ = workspace_of(root)
+    workspace, findings = workspace_of(root)
     contracts, lenses = workspace.contracts.values(), list(workspace.lenses)
     is_bare = "@" not in given and not (from_version or to_version)
     if is_bare or Path(given).is_file():
-        found = found_lens(root, given)
+        found = found_in(workspace, findings, given)
         given = found.title
         lenses = [found.lens] if with_drafts or not is_bare else lenses
     try:
@@ -130,17 +135,7 @@ def _seconds(text: str) -> float:
 
 
 @contextmanager
-def _prepared(asked: Asked, source: str, target: Path, said: dict[str, Any], aside: Aside | None) -> Iterator[Any]:
-    from interlock.adapters.schemas.lens_runs import prepared
-
-    database, rejects, is_forced = said["database"], said["rejects"], said["force"]
-    engine, rows = said["engine"], said["part_rows"]
-    with prepared(asked, source, database, target, rejects, is_forced, engine, rows, aside=aside) as work:
-        yield work
-
-
-@contextmanager
-def _progress(output: str, total: int | None) -> Iterator[Callable[[Progress], None]]:
+def _progress(output: str, source: Rows) -> Iterator[Callable[[Progress], None]]:
     """A bar with rows per second on a terminal; nothing elsewhere."""
     import sys
 
@@ -161,7 +156,7 @@ def _progress(output: str, total: int | None) -> Iterator[Callable[[Progress], N
 
     columns = (TextColumn("{task.completed:,} rows"), BarColumn(), Rate(), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("rows", total=total)
+        task = bar.add_task("rows", total=source.rows)
         yield lambda made: bar.update(task, completed=made.place.row)
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 from pyarrow import ipc, parquet
 
 from interlock.adapters.schemas import parts
+from interlock.adapters.schemas.tables import Table
 from interlock.cli.main import interlock
 from interlock.domain.schemas.field import Field, Int
 from interlock.kernel.errors import InterlockError
@@ -277,6 +279,20 @@ def test_a_table_is_read_like_a_file(workspace: Path) -> None:
     assert (workspace / "a.parquet").read_bytes() == (workspace / "b.parquet").read_bytes()
     audit = told(workspace, "audit", "flights@1..2", "--on", "flown", "--database", url)
     assert (audit["counts"]["rows"], audit["is_lossless"]) == (60, True)
+
+
+@pytest.mark.filterwarnings("ignore:fetch_record_batch:DeprecationWarning")  # as above
+def test_a_table_is_counted_only_for_those_who_ask(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at all by a run without a bar, and once by an audit."""
+    url, counts = f"duckdb://{workspace / 'flights.db'}", []
+    with duckdb.connect(str(workspace / "flights.db")) as database:
+        database.execute(f"CREATE TABLE flown AS FROM '{flights(workspace / 'in.parquet', 60)}'")
+    plain = Table.count
+    monkeypatch.setattr(Table, "count", lambda self, rows=None: counts.append(rows) or plain(self, rows))
+    told(workspace, "run", "flights@1..2", "flown", workspace / "a.parquet", "--database", url)
+    assert not counts
+    assert told(workspace, "audit", "flights@1..2", "--on", "flown", "--database", url)["counts"]["rows"] == 60
+    assert len(counts) == 1
 
 
 def test_an_audit_tells_what_is_lost_and_what_a_rollback_costs(workspace: Path) -> None:

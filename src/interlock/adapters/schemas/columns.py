@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+from interlock.adapters.schemas.row_values import DataUnreadable
 from interlock.domain.schemas.field import (
     Bool,
     Bytes,
@@ -27,12 +28,13 @@ from interlock.domain.schemas.field import (
 )
 
 _UNITS: dict[int, TimeUnit] = {0: "s", 3: "ms", 6: "us", 9: "ns"}
+_DIGITS = {unit: digits for digits, unit in _UNITS.items()}
 _WHOLE = r"^[+-]?[0-9]{1,38}$"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?"
-_TIMESTAMP = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{_CLOCK}(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])?$"
-_TIME = rf"^{_CLOCK}$"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]{fraction})?"
+_OFFSET = r"(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])"
+_NO_OFFSET = r"(Z|[+-]00:?00)"
 _WORDS = ("true", "false", "t", "f", "yes", "no", "1", "0")
 
 
@@ -48,6 +50,18 @@ def type_of_column(found: Any) -> Type:
 def field_of_column(name: str, found: Any) -> Field:
     """A column as a field: there in each row, null where the database allows it."""
     return Field(name, type_of_column(found), nullable=bool(found.nullable))
+
+
+def field_of_arrow(found: Any, where: str) -> Field:
+    """A field of the Arrow schema of the file `where`. DataUnreadable for types that Ibis does not know."""
+    import ibis
+    import pyarrow as pa
+
+    try:
+        return field_of_column(found.name, ibis.Schema.from_pyarrow(pa.schema([found]))[found.name])
+    except (KeyError, ValueError, pa.ArrowException) as error:
+        says = f"the column `{found.name}` is of the type {found.type}, which is not read"
+        raise DataUnreadable(says, remedy="Cast the column, or leave it out.", where=where) from error
 
 
 def _unit(scale: int | None) -> TimeUnit:
@@ -93,7 +107,8 @@ def is_day(text: Any) -> Any:
 
 def from_text(column: Any, wanted: Type, does_cast_raise: bool = False) -> tuple[Any, Any]:
     """A text column as the type, null where it is none; and whether a value is none. None, None for types that
-    text is not read as. Text is checked before it is cast: engines differ in what they let pass.
+    text is not read as. Text is checked before it is cast: engines differ in what they let pass, and round what is
+    finer than the type. An instant that names no offset is in UTC.
 
     does_cast_raise: the engine has no cast that gives null; days of dates and timestamps are then checked as well.
     """
@@ -105,16 +120,17 @@ def from_text(column: Any, wanted: Type, does_cast_raise: bool = False) -> tuple
             is_one = column.re_search(_WHOLE)
             typed = _cast(column, "int64" if bits else "decimal(38, 0)", is_one)
         case Float() | Number():
-            is_one, typed = column.re_search(_NUMBER), _cast(column, "float64", column.re_search(_NUMBER))
-        case Decimal(precision=precision, scale=scale):
-            is_one = column.re_search(_NUMBER)
-            typed = _cast(column, f"decimal({precision}, {scale})", is_one)
+            number = _cast(column, "float64", column.re_search(_NUMBER))
+            is_one, typed = ~number.isinf(), _only(~number.isinf(), number)
+        case Decimal():
+            is_one, typed = _decimals(column, wanted)
         case Date():
             is_one, typed = _moments(column, "date", _DATE, does_cast_raise)
         case Timestamp():
-            is_one, typed = _moments(column, "timestamp", _TIMESTAMP, does_cast_raise)
-        case Time():
-            is_one, typed = column.re_search(_TIME), _cast(column, "time", column.re_search(_TIME))
+            is_one, typed = _instants(column, wanted, does_cast_raise)
+        case Time(unit=unit):
+            is_one = column.re_search(f"^{_clock(unit)}$")
+            typed = _cast(column, "time", is_one)
         case String() | Json():
             return column, column.isnull() & ~column.isnull()
         case Bytes() | Duration() | List() | Map() | Struct() | Tensor():
@@ -124,17 +140,45 @@ def from_text(column: Any, wanted: Type, does_cast_raise: bool = False) -> tuple
     return typed, column.notnull() & ~(is_one & typed.notnull()).fill_null(False)
 
 
-def _moments(column: Any, to: str, form: str, does_cast_raise: bool) -> tuple[Any, Any]:
-    import ibis
+def _decimals(column: Any, wanted: Decimal) -> tuple[Any, Any]:
+    """Numbers that the decimal holds with all their digits. With an exponent, the next finer decimal tells."""
+    typed = _cast(column, f"decimal({wanted.precision}, {wanted.scale})", column.re_search(_NUMBER))
+    is_one = column.re_search(rf"^[^.eE]*(\.[0-9]{{0,{wanted.scale}}}0*)?$")
+    finer = 38 - wanted.precision + wanted.scale
+    if finer > wanted.scale:
+        whole = _cast(column, f"decimal(38, {finer})", column.re_search(_NUMBER))
+        is_one = is_one | (column.re_search("[eE]") & (whole == typed).fill_null(False))
+    return is_one, _only(is_one, typed)
 
+
+def _clock(unit: TimeUnit) -> str:
+    """The form of a time of the day that is no finer than the unit."""
+    return _CLOCK.format(fraction=rf"(\.[0-9]{{0,{_DIGITS[unit]}}}0*)?")
+
+
+def _instants(column: Any, wanted: Timestamp, does_cast_raise: bool) -> tuple[Any, Any]:
+    """Engines drop the offset where a timestamp without a zone is asked for."""
+    form = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{_clock(wanted.unit)}"
+    if not wanted.is_zoned:
+        return _moments(column, "timestamp", f"{form}{_NO_OFFSET}?$", does_cast_raise)
+    placed = column.re_search(f"{_OFFSET}$").ifelse(column, column.concat("Z"))
+    placed = placed.re_replace(f"^(.{{16}}){_OFFSET}$", r"\1:00\2")  # DuckDB knows no offset behind minutes
+    return _moments(placed, "timestamp('UTC', 6)", f"{form}{_OFFSET}$", does_cast_raise)
+
+
+def _moments(column: Any, to: str, form: str, does_cast_raise: bool) -> tuple[Any, Any]:
     is_one = column.re_search(form)
     if does_cast_raise:
-        is_one = is_day(ibis.ifelse(is_one, column, ibis.null("string"))).fill_null(False)
+        is_one = is_day(_only(is_one, column)).fill_null(False)
     return is_one, _cast(column, to, is_one)
 
 
 def _cast(column: Any, to: str, is_one: Any) -> Any:
     """The cast where the text has the form, null elsewhere."""
+    return _only(is_one, column).try_cast(to)
+
+
+def _only(is_one: Any, value: Any) -> Any:
     import ibis
 
-    return ibis.ifelse(is_one, column, ibis.null("string")).try_cast(to)
+    return ibis.ifelse(is_one, value, ibis.null(value.type()(nullable=True)))

@@ -427,7 +427,7 @@ class Emitter:
         if isinstance(types[0], Bool):
             one, none = self.whole(1), self.whole(0)
             return self.only(args[0].notnull(), args[0].ifelse(one, none))
-        return self.only(self.full_match(args[0], "[+-]?[0-9]{1,15}"), args[0]).cast("int64")
+        return self.whole_text(args[0])
 
     def _to_text(self, args: list[Value], _: Any, types: list[ExprType], __: Any) -> Value:
         if isinstance(types[0], Bool):

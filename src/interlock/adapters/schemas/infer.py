@@ -18,14 +18,23 @@ from interlock.domain.schemas.field import Bool, Date, Decimal, Field, Float, In
 from interlock.domain.schemas.formats.notes import name_of
 from interlock.domain.schemas.guess import CERTAIN, ENOUGH, Guess, Inferred, always, nothing_new, within
 
-_CANDIDATES: tuple[Type, ...] = (Int(64), Float(64), Bool(), Date(), Timestamp("us", is_zoned=False))
-_WORDS = {
-    "int": "whole numbers",
-    "float": "numbers",
-    "bool": "true or false",
-    "date": "dates",
-    "timestamp": "times",
+_CANDIDATES: Mapping[str, Type] = {
+    "whole numbers": Int(64),
+    "whole numbers, some beyond 64 bits": Decimal(38, 0),
+    "numbers": Float(64),
+    "true or false": Bool(),
+    "dates": Date(),
+    "times with an offset": Timestamp("us", is_zoned=True),
+    "times": Timestamp("us", is_zoned=False),
 }
+"""What all values of text may be, the narrower first."""
+
+_IN_TEXT = (("dates", "date"), ("times", "date-time"))
+_LONG = r"^[+-]?[0.]*[1-9](\.?[0-9]){17,}"
+"""A number of more than 17 digits, of which a float would lose some."""
+
+_OFFSET = r":.*(Z|[+-][0-9]{2}:?[0-9]{2})$"
+
 _MOST_VALUES = 20
 _SEEN_EACH = 10
 """A set of values is a candidate for an enum when each was seen so often on average."""
@@ -35,7 +44,7 @@ Figures = Mapping[str, Any]
 
 def inferred(table: Table, name: str, version: str, rows: int) -> Inferred:
     """The contract that at most about `rows` rows of the table suggest; a larger table is sampled at random."""
-    total = int(table.ask(table.rows.aggregate(n=table.rows.count()))[0]["n"])
+    total = table.count()
     sample = table.rows if total <= rows else table.engine.sample(table.rows, rows / total)
     asking = _Asking(table, sample, total)
     fields = tuple(asking.field(column) for column in sample.columns)
@@ -93,27 +102,37 @@ class _Asking:
             why = f"{found['zeros']:,} values begin with a zero, which a number would lose"
             self.guess(name, "type", "string", CERTAIN, why)
             return Field(name, String())
-        for candidate in _CANDIDATES:
-            if found[candidate.kind] == values:
-                why = f"all {values:,} values are {_WORDS[candidate.kind]}"
-                self.guess(name, "type", candidate.kind, always(values), why)
+        return self.by_values(name, found, values)
+
+    def by_values(self, name: str, found: Figures, values: int) -> Field:
+        """What every text is, and else text."""
+        for words, candidate in _CANDIDATES.items():
+            is_lossy = isinstance(candidate, Float) and found["long"]
+            is_placed = words != "times with an offset" or found["offsets"] == values
+            if found[words] == values and is_placed and not is_lossy:
+                self.guess(name, "type", candidate.kind, always(values), f"all {values:,} values are {words}")
                 return Field(name, candidate)
-        nearest = max(_CANDIDATES, key=lambda c: int(found[c.kind]))
-        share = found[nearest.kind] / values
-        why = f"{share:.1%} of the values are {_WORDS[nearest.kind]}, not all" if share else "it is no other type"
+        nearest = max(_CANDIDATES, key=lambda words: int(found[words]))
+        share = min(found[nearest] / values, 0.999)
+        why = f"{share:.1%} of the values are {nearest}, not all" if share else "it is no other type"
+        if found["long"]:
+            why = f"{found['long']:,} numbers have more digits than a float holds"
         self.guess(name, "type", "string", CERTAIN, why)
         return Field(name, String())
 
     def format(self, name: str, found: Figures, values: int) -> str:
         """Dates in text."""
-        for kind, form in (("date", "date"), ("timestamp", "date-time")):
-            if values and found.get(kind) == values:
-                self.guess(name, "format", form, always(values), f"all {values:,} texts are {_WORDS[kind]}")
+        for words, form in _IN_TEXT:
+            if values and found.get(words) == values:
+                self.guess(name, "format", form, always(values), f"all {values:,} texts are {words}")
                 return form
         return ""
 
     def nullable(self, name: str, values: int) -> bool:
         nulls = self.seen - values
+        if not self.seen:
+            self.guess(name, "null", True, 0.0, "there is no row to go by")
+            return True
         if nulls:
             self.guess(name, "null", True, CERTAIN, f"{nulls:,} of {self.seen:,} rows have none")
             return True
@@ -182,13 +201,16 @@ def _asked(column: Any, table: Table) -> Iterator[tuple[str, Any]]:
     if found.is_string() or found.is_integer():
         yield "distinct", column.nunique()
     if found.is_string():
-        for candidate in _CANDIDATES if table.is_text else (Date(), Timestamp("us", is_zoned=False)):
+        for words in _CANDIDATES if table.is_text else [words for words, _ in _IN_TEXT]:
+            candidate = _CANDIDATES[words]
             typed, is_none = _as(table, column, candidate)
-            yield candidate.kind, (column.notnull() & ~is_none).sum()
-            if isinstance(candidate, Int | Float):
+            yield words, (column.notnull() & ~is_none).sum()
+            if isinstance(candidate, Int | Float | Decimal):
                 yield f"low_{candidate.kind}", typed.min()
                 yield f"high_{candidate.kind}", typed.max()
         yield "zeros", column.re_search(r"^[+-]?0[0-9]").sum()
+        yield "long", column.re_search(_LONG).sum()
+        yield "offsets", column.re_search(_OFFSET).sum()
     elif found.is_numeric():
         kind = "int" if found.is_integer() else "decimal" if found.is_decimal() else "float"
         yield f"low_{kind}", column.min()

@@ -11,14 +11,17 @@ from dataclasses import replace
 from functools import reduce
 from operator import and_
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
 from interlock.adapters.schemas.compute import Engine, EngineRefuses
 from interlock.adapters.schemas.expressions import read
-from interlock.adapters.schemas.lens_batches import EngineChoice, Origin, json_records, records_in
-from interlock.adapters.schemas.lens_tables import Translated, lens_table
-from interlock.adapters.schemas.row_files import FORMS, identity_of, row_file
+from interlock.adapters.schemas.lens_batches import EngineChoice, Origin, records_in
+from interlock.adapters.schemas.lens_tables import Translated, engine_of, lens_table
+from interlock.adapters.schemas.row_files import identity_of, row_file
+from interlock.adapters.schemas.row_forms import FORMS
+from interlock.adapters.schemas.row_lines import json_records
 from interlock.adapters.schemas.row_tables import RowTable
+from interlock.adapters.schemas.row_values import DataUnreadable
 from interlock.adapters.schemas.tables import Table, opened
 from interlock.domain.lenses.apply import Rejected
 from interlock.domain.lenses.audit import (
@@ -55,12 +58,13 @@ def counted(
             counted_records(asked, _drawn(_of_lines(Path(data)), share)), identity_of(Path(data)), "records"
         )
     with opened(data, database, threads or None) as table:
-        identity = identity_of(Path(data)) if table.is_file else _identity(table)
+        total = None if table.is_file else table.count()
+        identity = identity_of(Path(data)) if total is None else _identity(table, total)
         why = ""
         if choice != "records":
             try:
-                return CountedRows(by_query(asked, table, share), identity, table.engine.name)
-            except EngineRefuses as no:
+                return CountedRows(by_query(asked, table, share, total), identity, table.engine.name)
+            except (EngineRefuses, DataUnreadable) as no:  # read one by one, it is told where and why
                 if choice != "auto":
                     raise
                 why = no.message
@@ -68,11 +72,10 @@ def counted(
         return CountedRows(counted_records(asked, rows, is_table=True), identity, "records", why)
 
 
-def _identity(table: Table) -> str:
+def _identity(table: Table, rows: int) -> str:
     """What is known of a table: its name and columns, and how many rows there are now."""
-    rows = table.ask(table.rows.aggregate(n=table.rows.count()))[0]["n"]
     columns = [[name, str(found)] for name, found in table.rows.schema().items()]
-    return digest({"engine": table.engine.name, "table": table.name, "columns": columns, "rows": int(rows)})
+    return digest({"engine": table.engine.name, "table": table.name, "columns": columns, "rows": rows})
 
 
 def _of_lines(path: Path) -> Iterator[dict[str, Any] | Rejected]:
@@ -99,30 +102,32 @@ def _drawn(rows: Iterator[dict[str, Any] | Rejected], share: float) -> Iterator[
     return (row for n, row in enumerate(rows) if xxhash.xxh64_intdigest(n.to_bytes(8, "little")) < limit)
 
 
-def by_query(asked: Trip, table: Table, share: float = 1.0) -> Counts:
-    """The counts, by the engine that holds the table. EngineRefuses."""
-    if table.engine.name not in get_args(Engine):
+def by_query(asked: Trip, table: Table, share: float = 1.0, total: int | None = None) -> Counts:
+    """The counts, by the engine that holds the table; total: its rows, when they are counted already.
+    EngineRefuses.
+    """
+    engine = engine_of(table.engine.name)
+    if engine is None:
         raise EngineRefuses(f"lenses are not run on {table.engine.name}", remedy="Use --engine records.")
     if dotted := next((one.name for one in asked.source.fields if "." in one.name), None):
         raise EngineRefuses(f"`{dotted}` has a dot in its name", remedy="Use --engine records.")
     if share < 1:
-        table = replace(table, rows=table.engine.sample(table.rows, share))
-    return _Query(asked, table).counts()
+        table, total = replace(table, rows=table.engine.sample(table.rows, share)), None
+    return _Query(asked, table, engine).counts(total)
 
 
 class _Query:
     """The trip as a query. paths: dotted path -> field, of the version that the rows are in."""
 
-    def __init__(self, asked: Trip, table: Table) -> None:
-        self.asked, self.table = asked, table
-        self.engine = cast(Engine, table.engine.name)
+    def __init__(self, asked: Trip, table: Table, engine: Engine) -> None:
+        self.asked, self.table, self.engine = asked, table, engine
         self.fields = tuple(one for one in asked.source.fields if one.name in table.rows.columns or one.required)
         self.carried = tuple(replace(one, name=f"{_WAS}{at}") for at, one in enumerate(self.fields))
         self.paths = dict(declared_paths(self.fields))
         self.made = made_up(asked.there, asked.source.fields)
         self.nested = [path for path in self.made if "." in path]
 
-    def counts(self) -> Counts:
+    def counts(self, total: int | None) -> Counts:
         rows, unread = self.read()
         there = self.sent(rows)
         flags = {f"{_MADE}{at}": _is_there(there.rows, path, self.asked) for at, path in enumerate(self.nested)}
@@ -131,7 +136,7 @@ class _Query:
         back = self.returned(moved, more)
         same = self.compared(back.rows)
         found = self.table.ask(same.aggregate(**self.aggregates(same)))[0]
-        total = int(self.table.ask(self.table.rows.aggregate(n=self.table.rows.count()))[0]["n"])
+        total = self.table.count() if total is None else total
         accepted = int(found["rows"])
         refused = dict(self.refusals(unread, there, back)) if accepted < total else {}
         changed = {path: int(found[f"c{at}"] or 0) for at, path in enumerate(self.paths)}
@@ -154,6 +159,8 @@ class _Query:
                 raise EngineRefuses(says, remedy="Use --engine records, or Parquet.")
             if is_none is not None:
                 unread[one.name] = is_none
+        if not typed:
+            raise EngineRefuses("there is no column of the contract", remedy="Name the columns so.")
         rows = self.table.rows.select(
             **typed, **{f"interlock_bad_{n}": bad for n, bad in enumerate(unread.values())}
         )
@@ -205,7 +212,7 @@ class _Query:
         self, unread: Mapping[str, Any], there: Translated, back: Translated
     ) -> Iterator[tuple[tuple[Way, str, str], int]]:
         for name, rows in unread.items():
-            if n := int(self.table.ask(rows.aggregate(n=rows.count()))[0]["n"]):
+            if n := self.table.count(rows):
                 yield ("there", name, f"is no {described(self.paths[name].type)}"), n
         ways: tuple[tuple[Way, Translated], ...] = (("there", there), ("back", back))
         for way, made in ways:

@@ -7,33 +7,52 @@ columns of the target cannot hold is rejected by both.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from interlock.adapters.schemas.columns import from_text, type_of_column
+from interlock.adapters.schemas.columns import field_of_arrow, from_text
 from interlock.adapters.schemas.compute import EngineRefuses
-from interlock.adapters.schemas.lens_fit import COLUMN_MISFIT
 from interlock.adapters.schemas.lens_tables import lens_table
-from interlock.adapters.schemas.row_files import Form
-from interlock.adapters.schemas.row_values import DataUnreadable, arrow_schema, arrow_type, records_of, table_of
-from interlock.adapters.schemas.tables import ibis_or_refuse
+from interlock.adapters.schemas.row_fit import Fitting, as_schema
+from interlock.adapters.schemas.row_forms import Form
+from interlock.adapters.schemas.row_lines import json_records
+from interlock.adapters.schemas.row_values import (
+    DataUnreadable,
+    arrow_schema,
+    engine_table,
+    engine_type,
+    records_of,
+)
+from interlock.adapters.schemas.tables import first_line, ibis_or_refuse
 from interlock.domain.lenses.apply import Rejected
 from interlock.domain.lenses.audit import hidden
 from interlock.domain.lenses.generate import translator
 from interlock.domain.schemas.compatibility import widens
 from interlock.domain.schemas.contract import Contract, Object
 from interlock.domain.schemas.describe import described
-from interlock.domain.schemas.field import Field, Int, String, Timestamp, Type
-from interlock.domain.schemas.scalars import double
+from interlock.domain.schemas.field import (
+    Bytes,
+    Duration,
+    Field,
+    Int,
+    Json,
+    List,
+    Map,
+    String,
+    Struct,
+    Time,
+    Timestamp,
+    Type,
+)
 from interlock.engine.lens_data import Aside, Asked, Piece, Place, RejectedRow, Rows, Translate, Translated
 from interlock.kernel.errors import Invalid
 
 EngineChoice = Literal["auto", "duckdb", "records"]
 ROW = "interlock_row"
-_NULL = "is null, and null is not allowed"
+_RECORDS = "Use --engine records."
 
 
 class DataMisfit(Invalid):
@@ -74,20 +93,58 @@ def translation(
     """
     if origin.form != "json" or to != "json":
         ibis_or_refuse()
+    made = _made(_plain(origin, asked.source), asked, to, choice, aside)
+    return replace(made, translate=_placed(made.translate, origin.path))
+
+
+def _made(origin: Origin, asked: Asked, to: Form, choice: EngineChoice, aside: Aside | None) -> Translation:
     if origin.form == "json":
         whole = Ends(asked, asked.source.fields, asked.target.fields)
         by_line = _ByRecord(_lines(origin.path), whole, is_free=to == "json", aside=aside)
         return Translation(by_line, whole.after, "records")
     ends = _ends(origin, asked)
-    read = _Text(origin, ends.before) if origin.form == "csv" else _read_plainly
+    read = _reader(origin, ends.before)
+    why = ""
     if aside is None and choice != "records":
         try:
-            return Translation(_Columns(origin, ends, read), ends.after, "duckdb")
+            return Translation(_Columns(ends, read), ends.after, "duckdb")
         except EngineRefuses as no:
             if choice == "duckdb":
                 raise
-            return Translation(_ByRecord(_rows(read, ends.before), ends), ends.after, "records", no.message)
-    return Translation(_ByRecord(_rows(read, ends.before), ends, aside=aside), ends.after, "records")
+            why = no.message
+    return Translation(_ByRecord(_rows(read, ends.before), ends, aside=aside), ends.after, "records", why)
+
+
+def _plain(origin: Origin, contract: Contract) -> Origin:
+    """With columns as engines are given them."""
+    import pyarrow as pa
+
+    if origin.schema is None:
+        return origin
+    known = {one.name: one.type for one in contract.fields}
+    found = [pa.field(one.name, engine_type(one.type, known.get(one.name))) for one in origin.schema]
+    return replace(origin, schema=pa.schema(found))
+
+
+def _placed(translate: Translate, path: Path) -> Translate:
+    """Of rows that cannot be read it is told where they are."""
+
+    def translated(piece: Piece) -> Translated:
+        with _telling(path, piece):
+            return translate(piece)
+
+    return translated
+
+
+@contextmanager
+def _telling(path: Path, piece: Piece) -> Iterator[None]:
+    try:
+        yield
+    except DataUnreadable as no:
+        if no.where:
+            raise
+        says = f"{no.message}, among the rows {piece.row + 1:,} to {piece.row + piece.count:,}"
+        raise DataUnreadable(says, remedy=no.remedy, where=str(path)) from no
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,37 +162,52 @@ def _ends(origin: Origin, asked: Asked) -> Ends:
     _refuse(origin, asked.source, [*_misfits(held, asked.source.record), *_unlisted(held, asked)])
     known = {one.name for one in asked.source.fields}
     more = tuple(Field(n, t or String(), nullable=True) for n, t in held.items() if n not in known)
-    before = tuple(one for one in asked.source.fields if one.name in held)
+    before = tuple(_declared(asked.source, held))
     return Ends(asked, (*before, *more), (*asked.target.fields, *more))
 
 
+def _declared(contract: Contract, held: Mapping[str, Type | None]) -> Iterator[Field]:
+    """The fields that there are columns for. JSON that is no text is of its column's type."""
+    for one in contract.fields:
+        if one.name not in held:
+            continue
+        found = held[one.name]
+        is_shaped = isinstance(one.type, Json) and found is not None and not isinstance(found, String | Bytes)
+        yield replace(one, type=found) if found is not None and is_shaped else one
+
+
 def _refuse(origin: Origin, contract: Contract, said: list[str]) -> None:
-    if said:
-        says = f"the rows are not those of {contract.name}@{contract.version}: {'; '.join(said)}"
-        remedy = "Say which version the rows are in, or correct the contract."
-        raise DataMisfit(says, remedy=remedy, where=str(origin.path))
+    if not said:
+        return
+    says = f"the rows are not those of {contract.name}@{contract.version}: {'; '.join(said)}"
+    remedy = "Say which version the rows are in, or correct the contract."
+    if len(origin.columns) == 1 and (other := next((one for one in ";\t|," if one in origin.columns[0]), "")):
+        remedy = (
+            f"The header is parted by {other!r}: part values by commas, or by tabs in a file that ends in .tsv."
+        )
+    raise DataMisfit(says, remedy=remedy, where=str(origin.path))
 
 
 def records_in(rows: Rows, origin: Origin, contract: Contract) -> Iterator[dict[str, Any] | Rejected]:
     """The declared fields of columns as records; Rejected for text that is none of its field. DataMisfit."""
+    origin = _plain(origin, contract)
     held = _held(origin)
     _refuse(origin, contract, list(_misfits(held, contract.record)))
-    fields = tuple(one for one in contract.fields if one.name in held)
-    read = _Text(origin, fields) if origin.form == "csv" else _read_plainly
+    fields = tuple(_declared(contract, held))
+    read = _reader(origin, fields)
     for piece in rows.pieces(Place()):
-        table, unread = read(piece)
+        with _telling(origin.path, piece):
+            table, unread = read(piece)
+            found = records_of(table.select([one.name for one in fields]), fields)
         yield from (Rejected(one.field, one.reason) for one in unread)
-        yield from records_of(table.select([one.name for one in fields]), fields)
+        yield from found
 
 
 def _held(origin: Origin) -> dict[str, Type | None]:
-    """The type of each column; None for text that is still to be read."""
-    import ibis
-
+    """The type of each column; None for text that is still to be read. DataUnreadable."""
     if origin.schema is None:
         return dict.fromkeys(origin.columns)
-    plain = ibis.Schema.from_pyarrow(_plain_schema(origin.schema))
-    return {name: type_of_column(plain[name]) for name in plain}
+    return {one.name: field_of_arrow(one, str(origin.path)).type for one in origin.schema}
 
 
 _NUMERIC = ("int", "float", "decimal", "number")
@@ -148,10 +220,29 @@ def _misfits(held: Mapping[str, Type | None], wanted: Object) -> Iterator[str]:
             if one.required:
                 yield f"there is no column `{one.name}`"
         elif found is None:
-            if isinstance(one.type, Timestamp) and one.type.unit == "ns":
+            if isinstance(one.type, Timestamp | Time) and one.type.unit == "ns":
                 yield f"text in `{one.name}` would be read to microseconds only"
         elif not _is_like(found, one.type):
             yield f"the column `{one.name}` is {described(found)}, not {described(one.type)}"
+        else:
+            yield from _inner_misfits(found, one.type, one.name)
+
+
+def _inner_misfits(found: Type, wanted: Type, path: str) -> Iterator[str]:
+    """Of structs at any depth: a cast to the wanted type would leave fields out, and fill others with nulls."""
+    match found, wanted:
+        case Struct(), Struct():
+            held = {one.name: one.type for one in found.fields}
+            for one in wanted.fields:
+                if one.name in held:
+                    yield from _inner_misfits(held.pop(one.name), one.type, f"{path}.{one.name}")
+                elif one.required:
+                    yield f"there is no field `{path}.{one.name}`"
+            yield from (f"the field `{path}.{name}` is not listed" for name in held)
+        case List(), List():
+            yield from _inner_misfits(found.element.type, wanted.element.type, path)
+        case Map(), Map():
+            yield from _inner_misfits(found.value.type, wanted.value.type, path)
 
 
 def _is_like(found: Type, wanted: Type) -> bool:
@@ -176,37 +267,21 @@ Read = Callable[[Piece], tuple[Any, list[RejectedRow]]]
 """A piece as an Arrow table with the columns' types and the number of each row in ROW, and what is no row of it."""
 
 
-def _read_plainly(piece: Piece) -> tuple[Any, list[RejectedRow]]:
-    rows, plain = piece.rows, _plain_schema(piece.rows.schema)
-    return _numbered(rows if rows.schema.equals(plain) else rows.cast(plain), piece), []
+def _reader(origin: Origin, fields: tuple[Field, ...]) -> _Text | _Plainly:
+    return _Text(origin, fields) if origin.schema is None else _Plainly(origin, fields)
 
 
-def _plain_schema(schema: Any) -> Any:
-    import pyarrow as pa
+class _Plainly:
+    """Columns as they are. schema: of the table, with ROW."""
 
-    return pa.schema([pa.field(one.name, _plain(one.type)) for one in schema])
+    def __init__(self, origin: Origin, fields: tuple[Field, ...]) -> None:
+        import pyarrow as pa
 
+        self.fields = fields
+        self.schema = origin.schema.append(pa.field(ROW, pa.int64()))
 
-def _plain(one: Any) -> Any:
-    """The Arrow type without the ways to encode it that engines do not know."""
-    import pyarrow as pa
-
-    match one:
-        case pa.DictionaryType():
-            return _plain(one.value_type)
-        case pa.StructType():
-            return pa.struct([pa.field(inner.name, _plain(inner.type)) for inner in one])
-        case pa.ListType() | pa.LargeListType() | pa.FixedSizeListType():
-            return pa.list_(pa.field("element", _plain(one.value_type)))
-        case _:
-            return {
-                "large_string": pa.string(),
-                "string_view": pa.string(),
-                "large_binary": pa.binary(),
-                "binary_view": pa.binary(),
-                "halffloat": pa.float32(),
-                "date64[ms]": pa.date32(),
-            }.get(str(one), one)
+    def __call__(self, piece: Piece) -> tuple[Any, list[RejectedRow]]:
+        return _numbered(engine_table(piece.rows, self.fields), piece), []
 
 
 def _numbered(table: Any, piece: Piece) -> Any:
@@ -227,8 +302,14 @@ class _Query:
         self.connection.execute("SET TimeZone = 'UTC'")
 
     def ask(self, sql: str, table: Any) -> Any:
-        self.connection.register("interlock_rows", table)
-        return self.connection.execute(sql).to_arrow_table()
+        """DataUnreadable."""
+        import duckdb
+
+        try:
+            self.connection.register("interlock_rows", table)
+            return self.connection.execute(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise DataUnreadable(f"DuckDB cannot read the rows: {first_line(error)}", remedy=_RECORDS) from error
 
 
 def _sql(expression: Any) -> str:
@@ -238,7 +319,7 @@ def _sql(expression: Any) -> str:
 
 
 class _Text:
-    """CSV: text that is read as the contract's types."""
+    """CSV: text that is read as the contract's types, or wider ones. schema: of what was read, with ROW."""
 
     def __init__(self, origin: Origin, fields: tuple[Field, ...]) -> None:
         import ibis
@@ -253,6 +334,8 @@ class _Text:
                 raise DataMisfit(says, remedy="Use Parquet, Arrow or JSON lines.", where=str(origin.path))
             typed[one.name] = column
             codes.append(is_none.ifelse(ibis.literal(number, "int64"), ibis.null("int64")))
+        read = text.select(**typed, **{ROW: text[ROW]})
+        self.schema = read.schema().to_pyarrow()
         self.sql = _sql(text.select(**typed, **{ROW: text[ROW], "interlock_code": ibis.coalesce(*codes)}))
         self.query = _Query()
 
@@ -275,19 +358,34 @@ class _Text:
 
 
 class _Columns:
-    """On DuckDB."""
+    """On DuckDB. EngineRefuses."""
 
-    def __init__(self, origin: Origin, ends: Ends, read: Read) -> None:
+    def __init__(self, ends: Ends, read: _Text | _Plainly) -> None:
         import ibis
 
         self.before, self.read = ends.before, read
+        for one in (*ends.before, *ends.after):
+            if lacking := _lacks(one.type):
+                raise EngineRefuses(f"duckdb cannot run the lens exactly: `{one.name}`: {lacking}", remedy=_RECORDS)
         row = Field(ROW, Int(64))
-        rows = ibis.table(ibis.Schema.from_pyarrow(_schema_in(origin, ends)), name="interlock_rows")
+        rows = ibis.table(ibis.Schema.from_pyarrow(read.schema), name="interlock_rows")
         made = lens_table(rows, ends.asked.program, (*ends.before, row), (*ends.after, row), "duckdb")
         self.accepted, self.rejected = _sql(made.rows), _sql(made.rejected)
         self.names = (made.field, made.reason)
         self.schema = arrow_schema(ends.after)
         self.query = _Query()
+        self.try_out()
+
+    def try_out(self) -> None:
+        """On no rows: whether DuckDB knows the columns, and gives those of the target."""
+        import pyarrow as pa
+
+        try:
+            self.query.ask(self.accepted, self.read.schema.empty_table()).drop_columns(ROW).cast(self.schema)
+        except (DataUnreadable, pa.ArrowException) as error:
+            told = error.message if isinstance(error, DataUnreadable) else first_line(error)
+            says = f"duckdb cannot run the lens exactly: {told}"
+            raise EngineRefuses(says, remedy=_RECORDS) from error
 
     def __call__(self, piece: Piece) -> Translated:
         table, rejected = self.read(piece)
@@ -296,19 +394,19 @@ class _Columns:
             found = self.query.ask(self.rejected, table)
             why = zip(*(found.column(name).to_pylist() for name in self.names), strict=True)
             rejected += self.told(found.drop_columns(list(self.names)), why)
-        rows, nulls = _without_nulls(rows, self.schema)
-        rejected += self.of_nulls(table, nulls)
+        made, left_out = as_schema(rows, self.schema, ROW)
+        rejected += self.left_out(table, left_out)
         rejected.sort(key=lambda one: one.row)
-        return Translated(rows.drop_columns(ROW).cast(self.schema), rows.num_rows, rejected)
+        return Translated(made, made.num_rows, rejected)
 
-    def of_nulls(self, table: Any, nulls: Mapping[int, str]) -> list[RejectedRow]:
+    def left_out(self, table: Any, why: Mapping[int, tuple[str, str]]) -> list[RejectedRow]:
         import pyarrow as pa
         from pyarrow import compute
 
-        if not nulls:
+        if not why:
             return []
-        there = table.filter(compute.is_in(table.column(ROW), pa.array(nulls, pa.int64())))
-        return self.told(there, ((nulls[number], _NULL) for number in there.column(ROW).to_pylist()))
+        there = table.filter(compute.is_in(table.column(ROW), pa.array(why, pa.int64())))
+        return self.told(there, (why[number] for number in there.column(ROW).to_pylist()))
 
     def told(self, table: Any, why: Iterable[tuple[str, str]]) -> list[RejectedRow]:
         records = records_of(table, self.before)
@@ -318,78 +416,19 @@ class _Columns:
         ]
 
 
-def _schema_in(origin: Origin, ends: Ends) -> Any:
-    """What DuckDB is given."""
-    import pyarrow as pa
-
-    if origin.schema is None:
-        found = [pa.field(one.name, arrow_type(one.type)) for one in ends.before]
-    else:
-        found = [pa.field(one.name, _plain(one.type)) for one in origin.schema]
-    return pa.schema([*found, pa.field(ROW, pa.int64())])
-
-
-def _without_nulls(rows: Any, schema: Any) -> tuple[Any, dict[int, str]]:
-    """The rows that have no null in a column that may not be null; and of the others which has it where."""
-    from pyarrow import compute
-
-    nulls: dict[int, str] = {}
-    for one in schema:
-        column = rows.column(one.name)
-        if one.nullable or not column.null_count:
-            continue
-        bad = compute.is_null(column)
-        nulls |= dict.fromkeys(rows.column(ROW).filter(bad).to_pylist(), one.name)
-        rows = rows.filter(compute.invert(bad))
-    return rows, nulls
-
-
-class _Fitting:
-    """Records as rows of the target: as they are when they are free of columns, else as far as those hold them."""
-
-    def __init__(self, fields: tuple[Field, ...], is_free: bool) -> None:
-        self.fields, self.is_free = fields, is_free
-        self.names = {one.name for one in fields}
-        self.needed = [one.name for one in fields if one.required and not one.nullable]
-
-    def fitted(self, records: list[Any]) -> tuple[Any, dict[int, tuple[str, str]], dict[str, int]]:
-        """The rows; the records that do not fit, by place, with field and reason; and what was left out."""
-        if self.is_free:
-            return records, {}, {}
-        left_out: dict[str, int] = {}
-        for record in records:
-            for name in record.keys() - self.names:
-                left_out[name] = left_out.get(name, 0) + 1
-        bad = {at: why for at, one in enumerate(records) if (why := self.null(one))}
-        places = [at for at in range(len(records)) if at not in bad]
-        try:
-            return table_of([records[at] for at in places], self.fields), bad, left_out
-        except Exception:  # Arrow and each kind of value have errors of their own
-            bad |= self.misfits(records, places)
-            return table_of([records[at] for at in places if at not in bad], self.fields), bad, left_out
-
-    def misfits(self, records: list[Any], places: list[int]) -> dict[int, tuple[str, str]]:
-        """Which of the records at `places` the columns cannot hold: halved until each of them stands alone."""
-        try:
-            table_of([records[at] for at in places], self.fields)
-        except Exception:  # as above
-            if len(places) == 1:
-                return {places[0]: (self.misfit(records[places[0]]), COLUMN_MISFIT)}
-            half = len(places) // 2
-            return self.misfits(records, places[:half]) | self.misfits(records, places[half:])
-        return {}
-
-    def null(self, record: Mapping[str, Any]) -> tuple[str, str] | None:
-        return next(((name, _NULL) for name in self.needed if record.get(name) is None), None)
-
-    def misfit(self, record: Mapping[str, Any]) -> str:
-        """The first field whose column cannot hold its value."""
-        for one in self.fields:
-            try:
-                table_of([{one.name: record.get(one.name)}], (one,))
-            except Exception:  # as above
-                return one.name
-        return ""
+def _lacks(one: Type) -> str:
+    """What of a type DuckDB's columns lose; empty when nothing."""
+    match one:
+        case Duration():
+            return "durations become months, days and microseconds"
+        case Timestamp(unit="ns", is_zoned=True) | Time(unit="ns"):
+            return f"{described(one)} is held to microseconds only"
+        case List(inner) | Map(inner):
+            return _lacks(inner.type)
+        case Struct(fields):
+            return next((lacking for inner in fields if (lacking := _lacks(inner.type))), "")
+        case _:
+            return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +466,7 @@ class _ByRecord:
     ) -> None:
         self.given, self.before, self.aside = given, ends.before, aside
         self.run = translator(ends.asked.program, ends.before, ends.asked.source.record.is_open)
-        self.fitting = _Fitting(ends.after, is_free)
+        self.fitting = Fitting(ends.after, is_free)
 
     def __call__(self, piece: Piece) -> Translated:
         given = self.given(piece)
@@ -450,66 +489,3 @@ class _ByRecord:
     def told(self, given: _Given, at: int, name: str, reason: str) -> RejectedRow:
         line = given.lines[at] if given.lines else None
         return RejectedRow(given.numbers[at], name, reason, hidden(given.records[at], self.before), line)
-
-
-def json_records(piece: Piece, path: Path) -> list[Any]:
-    """The records of a piece of JSON lines. DataUnreadable with the line of the first that is none."""
-    records: list[Any] = []
-    for line, text in zip(piece.lines, piece.rows, strict=True):
-        try:
-            record = _json(text)
-        except (ValueError, RecursionError) as error:
-            raise _no_record(path, line, "no JSON", piece.row + len(records)) from error
-        if not isinstance(record, dict):
-            raise _no_record(path, line, "no object", piece.row + len(records))
-        records.append(record)
-    return records
-
-
-def _no_record(path: Path, line: int, what: str, fine: int) -> DataUnreadable:
-    remedy = f"The {fine:,} rows before it can be read. Mend the file and run again."
-    return DataUnreadable(f"line {line} is {what}", remedy=remedy, where=f"{path}:{line}")
-
-
-def _json(text: bytes) -> Any:
-    """A line as the reference reads bodies; ValueError for what is no JSON. The quick reader is asked first: what
-    it cannot say surely (whether a key stands twice, numbers beyond its range) the slow one decides.
-    """
-    import msgspec
-
-    try:
-        record = msgspec.json.decode(text)
-        if isinstance(record, dict) and text.count(b":") == _colons(record) and b"\\u003" not in text:
-            return record
-    except (msgspec.MsgspecError, RecursionError):
-        pass
-    whole = json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
-    msgspec.json.encode(whole)  # half a surrogate pair is no text that can be written
-    return whole
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        raise ValueError("an object names a key twice")
-    return record
-
-
-def _finite(text: str) -> float:
-    number = double(float(text))
-    if number is None:
-        raise ValueError("a number is beyond the range of doubles")
-    return number
-
-
-def _colons(value: Any) -> int:
-    """How many colons the JSON text of a value has when each key stands once."""
-    match value:
-        case str():
-            return value.count(":")
-        case dict():
-            return len(value) + sum(map(_colons, value)) + sum(map(_colons, value.values()))
-        case list():
-            return sum(map(_colons, value))
-        case _:
-            return 0

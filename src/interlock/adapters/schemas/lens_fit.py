@@ -49,6 +49,7 @@ from interlock.domain.schemas.field import (
     Timestamp,
     Type,
 )
+from interlock.domain.schemas.ranges import held
 
 COLUMN_MISFIT: Final = "is no value of the target's column"
 _SCALES = {"s": 0, "ms": 3, "us": 6, "ns": 9}
@@ -276,8 +277,7 @@ def _scalar(one: Plain, wanted: Field, emitter: Emitter, engine: Engine) -> Chan
 def _to_int(one: Plain, to: Int, kind: Any, emitter: Emitter) -> Change:
     if not to.bits and (one.held.is_decimal() or one.held == scalars.dtype("uint64")):
         return None, lambda v: v
-    bits = to.bits or 64
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if to.is_signed else (0, 2**bits - 1)
+    low, high = _ends(Int(to.bits or 64, to.is_signed))
     least, most = _range(one)
     if low <= least and most <= high:
         return None, (lambda v: v) if one.held == kind else (lambda v: v.cast(kind))
@@ -296,8 +296,13 @@ def _range(one: Plain) -> tuple[int, int]:
     if one.held.is_decimal():
         most = 10 ** int(one.held.precision or 38)
         return -most, most
-    bits = one.held.nbytes * 8
-    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if one.held.is_signed_integer() else (0, 2**bits - 1)
+    return _ends(Int(one.held.nbytes * 8, one.held.is_signed_integer()))
+
+
+def _ends(one: Int) -> tuple[int, int]:
+    """The least and the largest of the integers of so many bits."""
+    limits = held(one)
+    return int(limits.low), int(limits.high)
 
 
 def _to_float(one: Plain, to: Float | Number, kind: Any, wanted: Field, emitter: Emitter) -> Change:

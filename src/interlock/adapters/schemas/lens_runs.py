@@ -10,7 +10,8 @@ from pathlib import Path
 from interlock.adapters.schemas.lens_batches import EngineChoice, Origin, translation
 from interlock.adapters.schemas.parts import FileParts, TargetIsSource, Work
 from interlock.adapters.schemas.row_encoders import encoder
-from interlock.adapters.schemas.row_files import PART_BYTES, RowFile, form_of, row_file
+from interlock.adapters.schemas.row_files import PART_BYTES, PART_ROWS, RowFile, row_file
+from interlock.adapters.schemas.row_forms import form_of
 from interlock.adapters.schemas.row_tables import row_table
 from interlock.engine.lens_data import Aside, Asked, Rows, Translate
 
@@ -35,7 +36,7 @@ def prepared(
     rejects: Path | None,
     is_forced: bool = False,
     choice: EngineChoice = "auto",
-    part_rows: int = 131_072,
+    part_rows: int = PART_ROWS,
     part_bytes: int = PART_BYTES,
     aside: Aside | None = None,
 ) -> Iterator[Run]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, assert_never
+from typing import Literal, assert_never
 
-from interlock.adapters.schemas.compute import lacks
+from interlock.adapters.schemas.compute import MAX_DOUBLE, lacks
 from interlock.adapters.schemas.quoting import name_sql, text_sql
 from interlock.adapters.schemas.scalar_sql import needs_preparation, scalar_sql
 from interlock.domain.lenses.apply import EXACT_LIMIT, TEXT_DIGITS
@@ -37,6 +37,7 @@ from interlock.domain.lenses.ops import (
     Unit,
     Unnest,
     Wrap,
+    first_pairs,
     title,
 )
 from interlock.domain.migrations.migration import Dialect
@@ -57,14 +58,12 @@ from interlock.domain.schemas.field import (
     Timestamp,
     Type,
 )
-from interlock.domain.schemas.scalars import identity
 from interlock.kernel.finding import Finding, Severity
 
 GIVEN = '"interlock_given"'
 MADE, NO = "interlock_made_", "interlock_no_"
 """What the columns begin with that hold what was made, and that are true where the row is rejected."""
 
-_LARGEST = 1.7976931348623157e308
 _TINY = 1e-250
 _WHOLE = Int(64)
 Sort = Literal["int", "float", "text", "bool", "other"]
@@ -261,7 +260,7 @@ class _Query:
         if slot.sort == "text" and not self.is_sqlite:  # the column may be of an enum, or of uuid
             self.change(name, self.cast_to("text", slot.column), slot.type)
         elif slot.sort == "float":
-            most = self.double(_LARGEST)
+            most = self.double(MAX_DOUBLE)
             held = self.only(name, "is no finite number", f"{slot.column} BETWEEN -{most} AND {most}")
             self.change(name, held, NUMBER)
         elif slot.sort == "int" and not self.is_sqlite and self.is_decimal(slot.type):
@@ -374,7 +373,7 @@ class _Query:
 
     def in_range(self, name: str, factor: int) -> str:
         """The number, where multiplying it neither leaves the range of doubles nor ends below it."""
-        c, most = self.slots[name].column, _LARGEST / max(1, factor)
+        c, most = self.slots[name].column, MAX_DOUBLE / max(1, factor)
         near = self.only(
             name, "is beyond the range of numbers after conversion", f"abs({c}) <= {self.double(most)}"
         )
@@ -399,7 +398,7 @@ class _Query:
     def map(self, op: Map) -> None:
         slot = self.checked(op.field)
         kind = _common(op.field, [*(target for _, target in op.pairs), *op.fallback])
-        pairs = [(source, target) for source, target in _first_pairs(op) if _can_be(source, slot)]
+        pairs = [(source, target) for source, target in first_pairs(op) if _can_be(source, slot)]
         tests = [self.is_value(slot, source) for source, _ in pairs]
         whens = " ".join(
             f"WHEN {test} THEN {self.literal(target, kind)}" for test, (_, target) in zip(tests, pairs, strict=True)
@@ -588,14 +587,6 @@ def _common(field: str, values: Sequence[Scalar], slot: _Slot | None = None) -> 
     if kinds == {"bool"}:
         return BOOLEAN
     raise _CannotHere(field, "its values are of several types, which no column holds")
-
-
-def _first_pairs(op: Map) -> list[tuple[Scalar, Scalar]]:
-    """The first pair that names a value wins."""
-    table: dict[tuple[str, Any], tuple[Scalar, Scalar]] = {}
-    for source, target in op.pairs:
-        table.setdefault(identity(source), (source, target))
-    return list(table.values())
 
 
 def _can_be(value: Scalar, slot: _Slot) -> bool:

@@ -174,10 +174,11 @@ class Stages:
 
     def is_accepted(self) -> Cond:
         """When nothing rejects the row."""
-        kept: list[Cond] = [
-            term(lambda one: one.isnull(), by) if code is None else negated(by) for code, by in self.rejections
-        ]
-        return both(*kept)
+        if not self.rejections:
+            return True
+        return term(
+            _no_other, *(term(lambda v: v.notnull(), by) if code is None else by for code, by in self.rejections)
+        )
 
     def code(self) -> Term | None:
         """What rejects the row first: its place in `reasons`; NULL for accepted ones. None when nothing can."""
@@ -191,6 +192,13 @@ def _always() -> Term:
     import ibis
 
     return Term(lambda _: ibis.literal(True))
+
+
+def _no_other(*bad: Any) -> Any:
+    """None of them. As one condition, since DuckDB filters by each part of a conjunction anew, at more cost."""
+    import ibis
+
+    return ibis.cases(*((one, ibis.literal(False)) for one in bad), else_=ibis.literal(True))
 
 
 def _coded(code: int, is_bad: Term) -> Term:

@@ -16,7 +16,7 @@ Path = tuple[str, ...]
 
 def profiles(table: Table, rows: int) -> dict[Path, Profile]:
     """Each column's profile, those inside of objects too, over at most about `rows` rows drawn at random."""
-    total = int(table.ask(table.rows.aggregate(n=table.rows.count()))[0]["n"])
+    total = table.count()
     sample = table.rows if total <= rows else table.engine.sample(table.rows, rows / total)
     columns = {path: one for name in sample.columns for path, one in _leaves((name,), sample[name])}
     asked: dict[str, Any] = {"rows": sample.count()}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from interlock.adapters.schemas.parquet_footer import MAGIC, joined, split
-from interlock.adapters.schemas.row_files import Form
+from interlock.adapters.schemas.row_forms import Form
 from interlock.adapters.schemas.row_values import arrow_schema, records_of, table_of
 from interlock.domain.schemas.field import Bytes, Duration, Field, List, Map, Struct, Tensor
 from interlock.kernel.errors import Invariant, Refused
@@ -207,7 +207,7 @@ def _as_text(table: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """JSON lines. Rows that are bytes are lines already."""
+    """JSON lines."""
 
     fields: tuple[Field, ...]
 
@@ -217,8 +217,6 @@ class _Lines:
     def part(self, rows: Any) -> tuple[bytes, bytes]:
         import msgspec
 
-        if isinstance(rows, bytes):
-            return rows, b""
         records: Sequence[Any] = rows if isinstance(rows, list) else records_of(rows, self.fields)
         return msgspec.json.Encoder().encode_lines(records), b""
 

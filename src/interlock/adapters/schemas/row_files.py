@@ -11,48 +11,22 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from interlock.adapters.schemas.row_forms import Form, form_of, opened_arrow
 from interlock.adapters.schemas.row_values import DataUnreadable
 from interlock.adapters.schemas.tables import DataMissing, first_line
 from interlock.engine.lens_data import Piece, Place
 from interlock.kernel.digest import digest
 
-Form = Literal["parquet", "arrow", "csv", "json"]
-FORMS: dict[str, Form] = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".arrow": "arrow",
-    ".arrows": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".json": "json",
-}
 PART_ROWS = 131_072
 PART_BYTES = 8 << 20
 _LONGEST_RECORD = 256 << 20
 _HEAD = 64 << 10
-
-
-class FormUnknown(DataUnreadable):
-    """A file's name does not say what it holds."""
-
-    code = "data.form_unknown"
-
-
-def form_of(path: Path) -> Form:
-    """What a file holds, by its name."""
-    if (form := FORMS.get(path.suffix.lower())) is None:
-        raise FormUnknown(f"{path.name} is of no kind that is known", remedy=f"Known are {', '.join(FORMS)}.")
-    return form
 
 
 def identity_of(path: Path) -> str:
@@ -78,7 +52,6 @@ class RowFile:
     columns: tuple[str, ...]
     schema: Any
     rows: int | None
-    size: int
     open_at: Callable[[Place], Iterator[Piece]]
 
     @property
@@ -93,17 +66,16 @@ def row_file(path: Path, part_rows: int = PART_ROWS, part_bytes: int = PART_BYTE
     """The file, opened as far as to know its columns. DataMissing, DataUnreadable."""
     if not path.is_file():
         raise DataMissing(f"there is no file {str(path)!r}", remedy="Name a file, or a table with --database.")
-    size = path.stat().st_size
     match form_of(path):
         case "parquet":
-            return _parquet(path, size, part_rows)
+            return _parquet(path, part_rows)
         case "arrow":
-            return _arrow(path, size, part_rows)
+            return _arrow(path, part_rows)
         case "csv":
             names = _header(path)
-            return RowFile(path, "csv", names, None, None, size, _Csv(path, names, part_bytes).pieces)
+            return RowFile(path, "csv", names, None, None, _Csv(path, names, part_bytes).pieces)
         case "json":
-            return RowFile(path, "json", (), None, None, size, _Lines(path, part_bytes).pieces)
+            return RowFile(path, "json", (), None, None, _Lines(path, part_bytes).pieces)
 
 
 @contextmanager
@@ -119,13 +91,13 @@ def _told(path: Path, what: str, rows: int = 0) -> Iterator[None]:
         raise DataUnreadable(says, remedy="Restore the file from its source.", where=str(path)) from error
 
 
-def _parquet(path: Path, size: int, part_rows: int) -> RowFile:
+def _parquet(path: Path, part_rows: int) -> RowFile:
     from pyarrow import parquet
 
     with _told(path, "the file is no whole Parquet file, or it"), parquet.ParquetFile(path) as opened:
         schema, rows = opened.schema_arrow, opened.metadata.num_rows
-    pieces = _Parquet(path, part_rows).pieces
-    return RowFile(path, "parquet", tuple(schema.names), schema, rows, size, pieces)
+    names = _once(schema.names, "schema", str(path))
+    return RowFile(path, "parquet", names, schema, rows, _Parquet(path, part_rows).pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +149,11 @@ class _Parquet:
             row = after.row
 
 
-def _arrow(path: Path, size: int, part_rows: int) -> RowFile:
-    with _told(path, "the file is no whole Arrow file, or it"), _opened_arrow(path) as reader:
+def _arrow(path: Path, part_rows: int) -> RowFile:
+    with _told(path, "the file is no whole Arrow file, or it"), opened_arrow(path) as reader:
         schema = reader.schema
-    return RowFile(path, "arrow", tuple(schema.names), schema, None, size, _Arrow(path, part_rows).pieces)
-
-
-@contextmanager
-def _opened_arrow(path: Path) -> Iterator[Any]:
-    """A file or a stream, both as something that gives batches."""
-    import pyarrow as pa
-    from pyarrow import ipc
-
-    with pa.memory_map(str(path)) as held:
-        is_file = bytes(held.read(6)) == b"ARROW1"
-        held.seek(0)
-        yield ipc.open_file(held) if is_file else ipc.open_stream(held)
+    names = _once(schema.names, "schema", str(path))
+    return RowFile(path, "arrow", names, schema, None, _Arrow(path, part_rows).pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +166,9 @@ class _Arrow:
     def pieces(self, place: Place) -> Iterator[Piece]:
         import pyarrow as pa
 
-        with _opened_arrow(self.path) as reader:
+        with opened_arrow(self.path) as reader:
             row = place.row
-            for at, batch in enumerate(self.batches(reader, row)):
-                if at < place.at:
-                    continue
+            for at, batch in self.batches(reader, place):
                 start = place.within if at == place.at else 0
                 for begin in range(start, batch.num_rows, self.part_rows):
                     part = batch.slice(begin, self.part_rows)
@@ -219,17 +178,20 @@ class _Arrow:
                     yield Piece(pa.Table.from_batches([part]), part.num_rows, row, after)
                     row = after.row
 
-    def batches(self, reader: Any, rows: int) -> Iterator[Any]:
+    def batches(self, reader: Any, place: Place) -> Iterator[tuple[int, Any]]:
+        """Those from the place on, with their numbers. A stream is read from its beginning."""
         number = getattr(reader, "num_record_batches", None)
-        at = 0
+        rows, at = place.row, 0 if number is None else place.at
         while number is None or at < number:
             with _told(self.path, f"record batch {at}", rows):
                 try:
                     batch = reader.read_next_batch() if number is None else reader.get_batch(at)
                 except StopIteration:
                     return
-            yield batch
-            rows, at = rows + batch.num_rows, at + 1
+            if at >= place.at:
+                yield at, batch
+                rows += batch.num_rows
+            at += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,11 +294,19 @@ def _header(path: Path) -> tuple[str, ...]:
         text = _first_record(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataUnreadable("the header is not UTF-8", where=f"{path}:1") from error
-    names = next(csv.reader(io.StringIO(text), delimiter=_delimiter(path)), [])
+    try:
+        names = next(csv.reader(io.StringIO(text), delimiter=_delimiter(path)), [])
+    except csv.Error as error:
+        remedy = "End each line by a line feed, and put names with line ends in quotes."
+        raise DataUnreadable("the header is no row of CSV", remedy=remedy, where=f"{path}:1") from error
     if not names:
         raise DataUnreadable("there is no header", remedy="Name the columns in the first line.", where=f"{path}:1")
+    return _once(names, "header", f"{path}:1")
+
+
+def _once(names: Sequence[str], what: str, where: str) -> tuple[str, ...]:
     if twice := [name for name in names if names.count(name) > 1]:
-        raise DataUnreadable(f"the header names `{twice[0]}` twice", where=f"{path}:1")
+        raise DataUnreadable(f"the {what} names `{twice[0]}` twice", remedy="Rename one of them.", where=where)
     return tuple(names)
 
 

@@ -25,7 +25,7 @@ class RowTable:
 
     @property
     def rows(self) -> int | None:
-        return int(self.table.ask(self.table.rows.aggregate(n=self.table.rows.count()))[0]["n"])
+        return self.table.count()
 
     def pieces(self, place: Place) -> Iterator[Piece]:
         row = place.row

@@ -20,16 +20,14 @@ from typing import Any, Literal, Protocol
 import sqlalchemy as sa
 
 from interlock.adapters.schemas.columns import field_of_column
-from interlock.adapters.schemas.row_values import DataUnreadable, table_of
+from interlock.adapters.schemas.csv_header import header_of
+from interlock.adapters.schemas.row_forms import form_of, opened_arrow
+from interlock.adapters.schemas.row_values import DataUnreadable, engine_table, table_of
 from interlock.adapters.schemas.sqlite import chance, prepare_sqlite
 from interlock.domain.schemas.field import Bool, Field, Timestamp, Type
 from interlock.kernel.errors import Missing, Unavailable
 from interlock.kernel.ident import did_you_mean
 
-_TEXT = (".csv", ".tsv")
-_JSON = (".jsonl", ".ndjson", ".json")
-_PARQUET = (".parquet", ".pq")
-_ARROW = (".arrow", ".arrows", ".feather", ".ipc")
 _SAMPLE = "interlock_sample"
 
 
@@ -90,7 +88,11 @@ class IbisEngine:
         return rows
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        return self.ask(self.backend.sql(sql).limit(2))
+        try:
+            asked = self.backend.sql(sql)
+        except Exception as error:  # asked for its columns, a query can fail before it is run
+            raise _failed(error) from error
+        return self.ask(asked.limit(2))
 
     def batches(self, expression: Any, size: int) -> Iterator[Any]:
         import pyarrow as pa
@@ -209,6 +211,11 @@ class Table:
         """The rows of an Ibis expression over `rows`."""
         return self.engine.ask(expression)
 
+    def count(self, rows: Any = None) -> int:
+        """How many rows there are: of an Ibis table over `rows`, or of `rows` themselves."""
+        counted = self.rows if rows is None else rows
+        return int(self.ask(counted.aggregate(n=counted.count()))[0]["n"])
+
 
 def ibis_or_refuse() -> Any:
     """The library; DataExtraMissing without it."""
@@ -234,6 +241,8 @@ def opened(data: str, database: str = "", threads: int | None = None) -> Iterato
         return
     backend = _connected(ibis, database) if database else ibis.duckdb.connect()
     try:
+        if not database:
+            backend.raw_sql("SET TimeZone = 'UTC'")
         if threads is not None:
             backend.raw_sql(f"SET threads = {int(threads)}")
         is_file = not database or database.startswith("polars")
@@ -382,37 +391,37 @@ def _file(backend: Any, path: Path) -> Table:
     if not path.is_file():
         remedy = "Name a file, or a table together with --database."
         raise DataMissing(f"there is no file {str(path)!r}", remedy=remedy)
-    suffix = path.suffix.lower()
+    form = form_of(path)
+    if form in ("csv", "arrow") and backend.name != "duckdb":
+        raise DataUnreadable(f"{backend.name} does not read {path.name}", remedy="Write Parquet, or use DuckDB.")
     try:
-        if suffix in _TEXT and backend.name == "duckdb":
-            rows = backend.read_csv(path, all_varchar=True, header=True, nullstr="")
-        elif suffix in _PARQUET:
-            rows = backend.read_parquet(path)
-        elif suffix in _JSON:
-            rows = backend.read_json(path)
-        elif suffix in _ARROW:
-            rows = _arrow(backend, path)
-        else:
-            known = ", ".join((*_TEXT, *_PARQUET, *_JSON, *_ARROW))
-            raise DataUnreadable(f"{path.name} is of no kind that is read", remedy=f"Known are {known}.")
+        match form:
+            case "csv":
+                rows = _csv(backend, path)
+            case "parquet":
+                rows = backend.read_parquet(path)
+            case "json":
+                rows = backend.read_json(path)
+            case "arrow":
+                rows = _arrow(backend, path)
     except DataUnreadable:
         raise
     except Exception as error:  # DuckDB's and Ibis's own
         raise _failed(error, str(path)) from error
-    return Table(
-        path.stem, rows, IbisEngine(backend, str(path)), suffix in _TEXT, lambda p: _file(backend, Path(p)), True
-    )
+    is_text = form == "csv"
+    return Table(path.stem, rows, IbisEngine(backend, str(path)), is_text, lambda p: _file(backend, Path(p)), True)
+
+
+def _csv(backend: Any, path: Path) -> Any:
+    """As text. The header says what a row is; DuckDB would rather skip rows than find none that fit."""
+    header = header_of(path)
+    quoted = {"delim": header.delimiter, "quote": '"', "escape": '"', "nullstr": ""}
+    return backend.read_csv(path, columns=dict.fromkeys(header.names, "VARCHAR"), header=True, skip=0, **quoted)
 
 
 def _arrow(backend: Any, path: Path) -> Any:
-    """An Arrow file or stream; one that is not compressed is read where it is mapped."""
-    import pyarrow as pa
-    from pyarrow import ipc
-
-    with pa.memory_map(str(path)) as held:
-        is_file = bytes(held.read(6)) == b"ARROW1"
-        held.seek(0)
-        whole = (ipc.open_file(held) if is_file else ipc.open_stream(held)).read_all()
+    with opened_arrow(path) as reader:
+        whole = engine_table(reader.read_all(), ())
     backend.con.register(_MAPPED, whole)
     return backend.table(_MAPPED)
 

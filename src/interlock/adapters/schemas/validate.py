@@ -5,6 +5,7 @@ for duplicates and one per reference; then a few rows for whatever is broken, wi
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -131,7 +132,7 @@ class _Run:
             return _unasked(name, str(why))
         if lost is None:
             return Part(name, Undecided(f"{asked.to} is not at hand", f"where it is: --with {asked.to}=..."))
-        broken = int(self.table.ask(lost.aggregate(n=lost.count()))[0]["n"])
+        broken = self.table.count(lost)
         says = f"{', '.join(asked.fields)} is in {asked.to} ({', '.join(asked.to_fields)})"
         return self.told(name, broken, judged(broken, self.rows, says), lost, asked.fields)
 
@@ -264,7 +265,13 @@ class _Run:
         if len(row) != 1 or len(row[0]) != 1:
             return None, "the query does not give one number"
         value = next(iter(row[0].values()))
-        return (None, "the query gives null") if value is None else (float(value), "")
+        if value is None:
+            return None, "the query gives null"
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            return None, f"the query gives {type(value).__name__}, which is no number"
+        return (number, "") if math.isfinite(number) else (None, f"the query gives {number}")
 
 
 def _named(check: RowCondition) -> str:

@@ -8,9 +8,10 @@ import duckdb
 import pytest
 
 from interlock.adapters.schemas.infer import inferred
+from interlock.adapters.schemas.row_values import DataUnreadable
 from interlock.adapters.schemas.tables import opened
 from interlock.adapters.schemas.validate import validated
-from interlock.domain.schemas.field import Bool, Date, Float, Int, String, Timestamp
+from interlock.domain.schemas.field import Bool, Date, Decimal, Float, Int, String, Timestamp, Type
 from interlock.domain.schemas.guess import Inferred, always, nothing_new, within
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # Ibis 12 with DuckDB 1.5
@@ -39,6 +40,64 @@ def test_types_of_text_are_guessed_when_every_value_has_them(tmp_path: Path) -> 
     assert found["kind"].enum == ("c0", "c1")
     assert found["id"].is_unique
     assert guessed(path).contract.record.primary_key == ("id",)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["1", "18446744073709551616"], Decimal(38, 0)),
+        (["0.5", "12345678901234567890.12"], String()),
+        (["0.30000000000000004", "1e300", "0.000000000000000000012"], Float(64)),
+        (["2026-01-01T10:00:00Z", "2026-01-01T10:00:00+02:00"], Timestamp("us", is_zoned=True)),
+        (["2026-01-01T10:00:00", "2026-01-01 11:00:00"], Timestamp("us", is_zoned=False)),
+        (["2026-01-01T10:00:00", "2026-01-01T10:00:00+02:00"], String()),
+    ],
+)
+def test_no_value_loses_anything_by_its_type(tmp_path: Path, values: list[str], expected: Type) -> None:
+    """Long numbers keep all their digits, moments the offset that they name."""
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["x", *values]) + "\n")
+    assert guessed(path).contract.fields[0].type == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "says"),
+    [
+        ("a,b\n1,2\n3\n4,5,6\n", 3, "Expected Number of Columns: 2 Found: 1"),
+        ("a,b\n" + "1,2\n" * 50 + "7,8,9\n", 52, "Expected Number of Columns: 2 Found: 3"),
+        ("a,b\n1,2,3\n4,5,6\n", 2, "Expected Number of Columns: 2 Found: 3"),
+        ('a,b\n1,"2\n', 2, "unterminated quote"),
+        ("Report\n\na,b\n1,2\n", 3, "Expected Number of Columns: 1 Found: 2"),
+        ("a,A\n1,2\n", 1, "`a` twice"),
+        ("", 1, "no header"),
+    ],
+)
+def test_rows_that_do_not_fit_are_told_and_never_skipped(tmp_path: Path, text: str, where: int, says: str) -> None:
+    """The header says what a row is; a reader that looks for one that fits may leave out all of them."""
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(DataUnreadable, match=says) as refused:
+        guessed(path)
+    assert refused.value.where == f"{path}:{where}"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("\ufeffid;name\n1;a\n", ["id", "name"]),
+        ("a\tb\r\n1\t2\r\n", ["a", "b"]),
+        ("a,b\r1,2\r", ["a", "b"]),
+        (",a\n0,1\n", ["column0", "a"]),
+        ('"two\nlines","o\'x",{k}: v,select\n1,2,3,4\n', ["two\nlines", "o'x", "{k}: v", "select"]),
+    ],
+)
+def test_headers_of_many_kinds(tmp_path: Path, text: str, names: list[str]) -> None:
+    """Marks at the start, other delimiters and line ends, quotes, words of SQL, and the index that has no name."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode())
+    found = guessed(path)
+    assert [one.name for one in found.contract.fields] == names
+    assert found.rows == 1
 
 
 def test_nothing_that_a_sample_only_suggests_is_certain(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from interlock.adapters.schemas import row_files
 from interlock.adapters.schemas.parquet_footer import MAGIC, joined, split
 from interlock.adapters.schemas.row_encoders import FormRefuses, encoder
-from interlock.adapters.schemas.row_files import form_of, identity_of, row_file
+from interlock.adapters.schemas.row_files import identity_of, row_file
+from interlock.adapters.schemas.row_forms import form_of
 from interlock.adapters.schemas.row_values import DataUnreadable, records_of, table_of
 from interlock.domain.schemas.field import (
     Bool,
@@ -211,3 +214,22 @@ def test_a_file_is_another_one_after_a_change(tmp_path: Path) -> None:
     path.write_bytes(b"[]\n" + b"{}\n" * 99_999)
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
     assert identity_of(path) != first
+
+
+def test_an_arrow_file_is_read_from_where_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Record batches before the place are not read again."""
+    path = written(tmp_path / "a.arrow", PLAIN, [[record(n)] for n in range(5)])
+    file = row_file(path)
+    pieces = list(file.pieces(Place()))
+    asked: list[int] = []
+
+    class Reader:
+        num_record_batches = 5
+
+        def get_batch(self, at: int) -> Any:
+            asked.append(at)
+            return pa.RecordBatch.from_pylist([{"n": at}])
+
+    monkeypatch.setattr(row_files, "opened_arrow", lambda _: nullcontext(Reader()))
+    assert [one.row for one in file.pieces(pieces[2].next)] == [3, 4]
+    assert asked == [3, 4]
