@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from interlock.kernel.errors import Invalid
 
@@ -40,7 +40,7 @@ class Settings:
         return self.workspace / STATE_DIR
 
 
-def settings(workspace: Path, declared: Mapping[str, str], given: Mapping[str, str | None]) -> Settings:
+def settings(workspace: Path, declared: Mapping[str, str], given: Mapping[str, Any]) -> Settings:
     """What was given (flags, environment) wins over what the workspace declares (`api`, `edge`, `inner`)."""
     at = {name: given.get(name) or declared[name] for name in ("api", "edge", "inner")}
     return Settings(
@@ -49,8 +49,8 @@ def settings(workspace: Path, declared: Mapping[str, str], given: Mapping[str, s
         api=address(at["api"]),
         edge=address(at["edge"]),
         inner=address(at["inner"]),
-        block_s=float(given.get("block_s") or 1.0),
-        concurrency=int(given.get("concurrency") or 2),
+        block_s=given.get("block_s") or 1.0,
+        concurrency=given.get("concurrency") or 2,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import socket
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import uvicorn
 
@@ -34,6 +36,7 @@ from interlock.kernel.errors import Unavailable
 
 TOKEN_FILE = "token"
 API_FILE = "api"
+LOCK_FILE = "up.lock"
 REGISTRY_PATH = "/registry"
 """Below the control plane's address: what `interlock contract serve` answers alone."""
 
@@ -44,6 +47,12 @@ class PortTaken(Unavailable):
     code = "port.taken"
 
 
+class AlreadyUp(Unavailable):
+    """Another control plane runs in the same workspace."""
+
+    code = "control_plane.already_up"
+
+
 class ControlPlane:
     """Everything that `interlock up` starts: store, API, proxy, loop. `serve` blocks until stopped."""
 
@@ -51,7 +60,12 @@ class ControlPlane:
         self.settings = settings
         self.report = report
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._socket = _listen(settings.api)
+        self._lock = _claim(settings.state_dir / LOCK_FILE)
+        try:
+            self._socket = _listen(settings.api, "--api")
+        except PortTaken:
+            self._lock.close()
+            raise
         self.context = Context(
             store=open_store(settings.store),
             plane=EnvoyDataPlane(
@@ -104,6 +118,7 @@ class ControlPlane:
         self._socket.close()
         with suppress(FileNotFoundError):
             (self.settings.state_dir / API_FILE).unlink()
+        self._lock.close()
 
 
 class SchemaRegistry:
@@ -111,7 +126,7 @@ class SchemaRegistry:
 
     def __init__(self, settings: RegistrySettings) -> None:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._socket = _listen(settings.listen)
+        self._socket = _listen(settings.listen, "--listen")
         try:
             self.registry = Registry(open_store(settings.store), SystemClock())
         except BaseException:
@@ -156,7 +171,22 @@ def _write(path: Path, text: str, mode: int) -> None:
     fresh.replace(path)
 
 
-def _listen(at: tuple[str, int]) -> socket.socket:
+def _claim(path: Path) -> IO[str]:
+    """The lock file of a workspace, held until it is closed or the process ends in whatever way: two control planes
+    would take the proxy from one another. AlreadyUp.
+    """
+    held = path.open("w")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as fault:
+        held.close()
+        raise AlreadyUp(
+            f"another control plane runs in {path.parent.parent}", remedy="Stop it first, or use it."
+        ) from fault
+    return held
+
+
+def _listen(at: tuple[str, int], option: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in at[0] else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -167,6 +197,6 @@ def _listen(at: tuple[str, int]) -> socket.socket:
         listener.close()
         raise PortTaken(
             f"the API cannot listen at {at[0]}:{at[1]} ({fault.strerror})",
-            remedy="Is another control plane running? Choose another address with --api.",
+            remedy=f"Is another control plane running? Choose another address with {option}.",
         ) from fault
     return listener

@@ -5,18 +5,25 @@ from __future__ import annotations
 import http.client
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from interlock.config import STATE_DIR
-from interlock.kernel.errors import InterlockError, Unavailable
+from interlock.kernel.errors import InterlockError, Invalid, Unavailable
 
 
 class ControlPlaneSilent(Unavailable):
     """The control plane does not answer."""
 
     code = "control_plane.silent"
+
+
+class RequestUnsendable(Invalid):
+    """The control plane's address, the person or the token has characters that no request can carry."""
+
+    code = "request.unsendable"
 
 
 class Problem(InterlockError):
@@ -60,6 +67,11 @@ class Api:
         except ValueError as fault:
             raise ControlPlaneSilent(f"{self.address} answered {status}, not JSON") from fault
         if status >= 400:
+            if not isinstance(answer, dict) or "title" not in answer:
+                raise ControlPlaneSilent(
+                    f"{self.address} answered {status}, and not as a control plane does",
+                    remedy="Check INTERLOCK_API.",
+                )
             raise Problem(answer)
         return answer
 
@@ -70,23 +82,29 @@ class Api:
                 "there is no running control plane here",
                 remedy="Start it with `interlock up`, or set INTERLOCK_API.",
             )
-        at = urlsplit(self.address)
         headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
         if self.person:
             headers["interlock-person"] = self.person
-        make = http.client.HTTPSConnection if at.scheme == "https" else http.client.HTTPConnection
-        connection = make(at.hostname or "", at.port, timeout=60)
         try:
-            connection.request(method, "/v1" + path, json.dumps(body) if body is not None else None, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            return self._sent(method, "/v1" + path, json.dumps(body) if body is not None else None, headers)
         except (OSError, http.client.HTTPException) as fault:
             raise ControlPlaneSilent(
                 f"the control plane at {self.address} does not answer ({fault})",
                 remedy="Start it with `interlock up`.",
             ) from fault
-        finally:
-            connection.close()
+        except ValueError as fault:  # its text may hold the token
+            raise RequestUnsendable(
+                "the address, the person or the token has characters that no request can carry",
+                remedy="Check --as, INTERLOCK_API, INTERLOCK_PERSON and INTERLOCK_TOKEN.",
+            ) from fault
+
+    def _sent(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        at = urlsplit(self.address)
+        make = http.client.HTTPSConnection if at.scheme == "https" else http.client.HTTPConnection
+        with closing(make(at.hostname or "", at.port, timeout=60)) as connection:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
 
 def find_state(workspace: Path) -> Path:

@@ -11,6 +11,7 @@ from interlock.cli.api import Api
 from interlock.cli.api import part as quoted
 from interlock.cli.migrations import table_lines
 from interlock.cli.output import Exit, finish, output_option, show
+from interlock.kernel.finding import sentences
 
 ROLES = ["change-sponsor", "data-steward", "model-validator", "service-owner"]
 
@@ -174,7 +175,8 @@ def _print_plan(view: dict[str, Any], with_sql: bool) -> None:
     if view["findings"]:
         head("Findings")
         for f in view["findings"]:
-            click.echo(f"  {f['severity']} {f['code']}: {f['says']} {f['remedy']} {f['where']}".rstrip())
+            says = sentences(f["says"], f["remedy"])
+            click.echo(f"  {f['severity']} {f['code']}: {says} {f['where']}".rstrip())
     _print_approval(view)
 
 
@@ -188,7 +190,8 @@ def print_losses(losses: list[dict[str, Any]]) -> None:
             where = f"{loss['contract']}.{loss['field']}"
             click.echo(f"  {where} ({loss['direction']}, {loss['effect']}): {loss['says']}")
     exact = sum(loss["effect"] == "exact" for loss in losses)
-    click.echo(f"  exact in {exact} other cases")
+    if exact:
+        click.echo(f"  exact in {exact} other cases")
 
 
 def print_counted(counted: list[dict[str, Any]]) -> None:

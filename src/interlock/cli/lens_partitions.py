@@ -35,6 +35,8 @@ def partitions(obj: dict[str, Any], /, lens: str, source: Path, target: Path, ou
     """
     from interlock.domain.lenses.partitions import sorted_out
 
+    if target.resolve().is_relative_to(source.resolve()):
+        raise click.BadParameter(f"{target} is in {source}, whose files would be taken for translated ones")
     asked = asked_lens(obj["workspace"], lens, "", "")
     weight_bp, seed, because = _followed(obj, asked) if said["follow"] else _given(said, asked)
     found = sorted_out(_names(source), set(_names(target)), weight_bp, seed)
@@ -76,7 +78,7 @@ def _followed(obj: dict[str, Any], asked: Asked) -> tuple[int, int, str]:
 
 def _names(folder: Path) -> list[str]:
     """The files of known forms, relative to the folder; hidden ones and parts of runs are none."""
-    from interlock.adapters.schemas.row_files import FORMS
+    from interlock.adapters.schemas.row_forms import FORMS
 
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return [

@@ -56,4 +56,4 @@ for command in (
 
 def main() -> None:
     """Entry point of the console script."""
-    fails_clearly(lambda: interlock(standalone_mode=True))
+    fails_clearly(interlock)

@@ -7,11 +7,12 @@ import json
 import sys
 from collections.abc import Callable
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import click
 
-from interlock.kernel.errors import InterlockError
+from interlock.kernel.errors import InterlockError, Invalid, Unavailable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,6 +25,18 @@ class Exit(IntEnum):
     INVALID = 2
     NO = 3
     UNDECIDED = 4
+
+
+class UsageInvalid(Invalid):
+    """The command line is not understood."""
+
+    code = "usage.invalid"
+
+
+class PlaceUnusable(Unavailable):
+    """The system refuses to read or write a file, or to take what is printed."""
+
+    code = "place.unusable"
 
 
 def output_option(command: Command) -> Command:
@@ -50,18 +63,33 @@ def finish(code: Exit) -> None:
     sys.exit(int(code))
 
 
-def fails_clearly(run: Callable[[], Any]) -> Any:
-    """Run, and turn an InterlockError into a message on stderr (JSON when asked for) and its exit code."""
+def fails_clearly(command: click.Command) -> None:
+    """Run `command` on the arguments of the process. What goes wrong becomes a message on stderr (JSON when asked
+    for) and its exit code; usage errors look as click prints them, unless JSON is asked for.
+    """
     try:
-        return run()
+        command(standalone_mode=not _wants_json())
     except InterlockError as fault:
-        if _wants_json():
-            body = {"error": fault.code, "message": fault.message, "remedy": fault.remedy, "where": fault.where}
-            click.echo(json.dumps(body | _plain_details(fault), ensure_ascii=False), err=True)
-        else:
-            click.secho(f"error {fault.code}: ", fg="red", err=True, nl=False)
-            click.echo(str(fault), err=True)
-        sys.exit(fault.exit_code)
+        _end(fault)
+    except click.UsageError as fault:
+        remedy = f"See `{fault.ctx.command_path} --help`." if fault.ctx else ""
+        _end(UsageInvalid(fault.format_message(), remedy=remedy))
+    except click.Abort:
+        click.echo("Aborted!", err=True)
+        finish(Exit.FAILED)
+    except OSError as fault:
+        says = f"{fault.filename}: {fault.strerror}" if fault.filename else str(fault.strerror or fault)
+        _end(PlaceUnusable(says, remedy="Check the path, the right to use it, and the space left."))
+
+
+def _end(fault: InterlockError) -> None:
+    if _wants_json():
+        body = {"error": fault.code, "message": fault.message, "remedy": fault.remedy, "where": fault.where}
+        click.echo(json.dumps(body | _plain_details(fault), ensure_ascii=False), err=True)
+    else:
+        click.secho(f"error {fault.code}: ", fg="red", err=True, nl=False)
+        click.echo(str(fault), err=True)
+    sys.exit(fault.exit_code)
 
 
 def _plain_details(fault: InterlockError) -> dict[str, Any]:
@@ -73,4 +101,5 @@ def _plain_details(fault: InterlockError) -> dict[str, Any]:
 @functools.cache
 def _wants_json() -> bool:
     given = sys.argv[1:]
-    return "--output=json" in given or ("json" in given and not {"-o", "--output"}.isdisjoint(given))
+    joined, apart = {"--output=json", "-ojson"}, {("--output", "json"), ("-o", "json")}
+    return not (joined.isdisjoint(given) and apart.isdisjoint(pairwise(given)))

@@ -204,4 +204,4 @@ def _evidence(evidence: dict[str, Any]) -> list[str]:
     shown += [f"  note: {note}" for note in evidence.get("notes", [])]
     shown += [f"  table {name}: {says}" for name, says in evidence.get("tables", {}).items()]
     reports = (evidence.get("gates") or {}).get("reports", [])
-    return shown + [f"  {r['gate']}: {r['verdict']['because']}" for r in reports]
+    return shown + [f"  {r['gate']}: {r['verdict']['because'].removeprefix(r['gate'] + ': ')}" for r in reports]

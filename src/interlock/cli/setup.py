@@ -38,12 +38,24 @@ def init(directory: Path, output: str) -> None:
 @click.option("--edge", envvar="INTERLOCK_EDGE", metavar="HOST:PORT", help="Where outside callers come in.")
 @click.option("--inner", envvar="INTERLOCK_INNER", metavar="HOST:PORT", help="Where services call one another.")
 @click.option("--store", envvar="INTERLOCK_STORE", metavar="URL", help="SQLite (the default) or a Postgres URL.")
-@click.option("--block-s", envvar="INTERLOCK_BLOCK_S", metavar="S", help="Length of a block of evidence (1).")
-@click.option("--concurrency", envvar="INTERLOCK_CONCURRENCY", metavar="N", help="Worker threads of Envoy (2).")
+@click.option(
+    "--block-s",
+    envvar="INTERLOCK_BLOCK_S",
+    metavar="S",
+    type=click.FloatRange(0.05, 3_600),
+    help="Length of a block of evidence (1).",
+)
+@click.option(
+    "--concurrency",
+    envvar="INTERLOCK_CONCURRENCY",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Worker threads of Envoy (2).",
+)
 @click.option("--keep-envoy", is_flag=True, help="Leave Envoy serving when this ends; the next start adopts it.")
 @output_option
 @click.pass_obj
-def up(obj: dict[str, Any], /, keep_envoy: bool, output: str, **given: str | None) -> None:
+def up(obj: dict[str, Any], /, keep_envoy: bool, output: str, **given: Any) -> None:
     """Start the control plane and a supervised Envoy; runs until interrupted."""
     from interlock.adapters.workspace.loader import WorkspaceFiles
     from interlock.config import settings

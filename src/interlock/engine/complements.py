@@ -29,6 +29,10 @@ class Complements(Protocol):
         """Once more changes nothing; the number of records of which something is kept."""
         ...
 
+    def claim(self, batch: Iterable[tuple[Sequence[Any], tuple[Kept, ...]]]) -> None:
+        """Refuses a key under which this run keeps something else already."""
+        ...
+
     def of(self, keys: Sequence[Sequence[Any]], now: Instant) -> Mapping[str, tuple[Kept, ...]]: ...
 
 
@@ -51,7 +55,9 @@ class Keeping:
 
     def past(self, went: Records, made: list[Any]) -> list[Any]:
         """What is made stays as it is. Of a record that cannot come back nothing is kept."""
-        self.store.keep(self.complements(went, made), self.until)
+        batch = list(self.complements(went, made))
+        self.store.claim(batch)
+        self.store.keep(batch, self.until)
         return made
 
     def complements(self, went: Records, made: list[Any]) -> Iterator[tuple[Sequence[Any], tuple[Kept, ...]]]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from interlock.kernel.finding import sentences
+
 
 class InterlockError(Exception):
     """An operation could not be done. Raise a subclass of one of the families below."""
@@ -26,7 +28,7 @@ class InterlockError(Exception):
 
     def __str__(self) -> str:
         located = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{located}. {self.remedy}" if self.remedy else located
+        return sentences(located, self.remedy)
 
 
 class Invalid(InterlockError):

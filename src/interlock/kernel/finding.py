@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+def sentences(says: str, remedy: str) -> str:
+    """What is wrong and what would help, as sentences; what is wrong alone stays as it is."""
+    return f"{says.removesuffix('.')}. {remedy}" if remedy else says
+
+
 class Severity(StrEnum):
     """How much a finding weighs: an error blocks, a warning is to be read, info explains."""
 
@@ -34,5 +39,4 @@ class Finding:
 
     def __str__(self) -> str:
         head = f"{self.where}: " if self.where else ""
-        tail = f" {self.remedy}" if self.remedy else ""
-        return f"{head}{self.severity.value} {self.code}: {self.says}{tail}"
+        return f"{head}{self.severity.value} {self.code}: {sentences(self.says, self.remedy)}"

@@ -120,3 +120,13 @@ def test_every_partition_has_one_place(names: set[str], translated: set[str], we
     assert set(found.done) | set(found.beyond) == names & translated
     larger = sorted_out(names, translated, min(10_000, weight_bp + 500), seed("s"))
     assert {*found.due, *found.done} <= {*larger.due, *larger.done}
+
+
+@pytest.mark.parametrize("target", ["in", "in/out"])
+def test_what_is_read_is_never_taken_for_what_was_written(workspace: Path, target: str) -> None:
+    """With --withdraw, files of the source would be removed."""
+    places = ["flights@1..2", str(workspace / "in"), str(workspace / target), "--share", "1%", "--withdraw"]
+    done = CliRunner().invoke(interlock, ["-C", str(workspace), "lens", "partitions", *places])
+    assert done.exit_code == 2
+    assert "would be taken" in done.stderr
+    assert all((workspace / "in" / name).is_file() for name in DAYS)

@@ -82,6 +82,17 @@ def test_pairs_that_nothing_scores_are_found_before_the_approval(
         world.approve_all()
 
 
+def test_a_gate_on_answers_that_nobody_captures_is_told(world: World) -> None:
+    """It would wait for posted outcomes alone."""
+    declare(world, "contract", None)
+    space = world.declared.workspace
+    better = space.changes["better"]
+    gates = (*better.gates[:-1], replace(better.gates[-1], sample="arms"))
+    world.declared.workspace = replace(space, changes={"better": replace(better, gates=gates)})
+    found = {f.code: f.says for f in plan_change(world.context, "better").findings}
+    assert "answers of scoring are not captured" in found["gate.answers_unseen"]
+
+
 def test_a_shadow_of_everything_says_that_it_cannot_tell_noise(world: World) -> None:
     """No request is left for twins, so a bound on the difference turns nothing back."""
     better = change()

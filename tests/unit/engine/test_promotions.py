@@ -135,6 +135,12 @@ def test_a_document_is_cut_out_of_its_file(line: int, found: str) -> None:
     assert document_at("a: 1\n---\nb: 2\n# two\n--- # three\nc: 3\n", line) == found
 
 
+def test_a_document_may_begin_beside_its_mark() -> None:
+    """What stands there is no comment, and is not lost."""
+    text = "a: 1\n--- {b: 2,\n  c: 3}\n---\nd: 4\n"
+    assert {document_at(text, line) for line in (2, 3)} == {"{b: 2,\n  c: 3}\n"}
+
+
 def test_a_line_that_is_not_there_has_no_document() -> None:
     """The file became shorter since it was read."""
     with pytest.raises(ValueError, match="no line 9"):

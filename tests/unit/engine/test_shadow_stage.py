@@ -14,6 +14,8 @@ from interlock.cli.rollouts import lines
 from interlock.domain.changes.request import ShadowStep
 from interlock.domain.checks.compare import Tolerance
 from interlock.engine.gates import gates_view
+from interlock.engine.plans import plan_change
+from interlock.engine.releases import adopt_declared
 from interlock.engine.status import status_view
 from support.driven import World
 from support.world import change
@@ -151,3 +153,20 @@ def test_a_crash_in_shadow_loses_no_pair_and_counts_none_twice(world: World) -> 
     world.second()
     seen = world.context.seen["better-1"]
     assert seen.shadow.pairs == 2 * seen.twins.pairs == copied > 50
+
+
+def test_posts_that_are_not_copied_are_told_in_the_plan(world: World) -> None:
+    """Callers who only POST would keep the shadow waiting for pairs for ever; replay lets them be copied."""
+
+    def told() -> list[str]:
+        found = plan_change(world.context, "better").findings
+        return [f.says for f in found if f.code == "shadow.posts_not_copied"]
+
+    declare(world, STEP)
+    [says] = told()
+    assert says.startswith("POST requests to front are not copied")
+    space = world.declared.workspace
+    front = replace(space.services["front"], replay=("/score",))
+    world.declared.workspace = replace(space, services={**space.services, "front": front})
+    adopt_declared(world.context)
+    assert told() == []

@@ -133,8 +133,10 @@ class FileParts:
             raise
 
     def _refuse_existing(self, is_forced: bool) -> None:
-        for path in (self.out, self.rejects):
-            if path is not None and path.exists() and not is_forced:
+        for path in (one for one in (self.out, self.rejects) if one is not None and one.exists()):
+            if not path.is_file():  # /dev/null, say: whoever may replace it would take it from everybody
+                raise TargetUnwritable(f"{path} is there, and is no file", remedy="Name another file.")
+            if not is_forced:
                 raise TargetExists(
                     f"{path} is there already", remedy="Name another file, or replace it by --force."
                 )

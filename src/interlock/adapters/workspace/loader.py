@@ -194,11 +194,11 @@ def write_once(path: Path, text: str) -> None:
             os.link(scratch, path)
         finally:
             os.unlink(scratch)
-    except FileExistsError as error:
-        raise DeclarationExists(
-            f"{path} is there already", remedy="Choose another name, or edit that file."
-        ) from error
     except OSError as error:
+        if isinstance(error, FileExistsError) and os.path.lexists(path):  # not a file where its directory should be
+            raise DeclarationExists(
+                f"{path} is there already", remedy="Choose another name, or edit that file."
+            ) from error
         raise WorkspaceUnwritable(f"{path} cannot be written: {error.strerror}") from error
 
 

@@ -15,4 +15,6 @@ def document_at(text: str, line: int) -> str:
     marks = [number for number, one in enumerate(lines, start=1) if _MARK.match(one)]
     start = max((mark for mark in marks if mark <= line), default=0)
     end = min((mark for mark in marks if mark > line), default=len(lines) + 1)
-    return "".join(lines[start : end - 1]).strip("\n") + "\n"
+    beside = lines[start - 1].removeprefix("---").lstrip() if start else ""
+    kept = () if beside.startswith("#") else (beside,)
+    return "".join((*kept, *lines[start : end - 1])).strip("\n") + "\n"

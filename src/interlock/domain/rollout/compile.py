@@ -22,7 +22,7 @@ from interlock.domain.gates.gate import Gate, GateSet
 from interlock.domain.lenses.inline import path_lacks
 from interlock.domain.lenses.loss import loss
 from interlock.domain.migrations.migration import Migration
-from interlock.domain.releases.release import Release
+from interlock.domain.releases.release import Release, Replay
 from interlock.domain.releases.route_table import WHOLE_BP
 from interlock.domain.rollout.plan import Answers, Content, Loss, Plan, PlannedMove, Promise, Reached
 from interlock.domain.rollout.stages import Canary, Climb, Prepare, Promote, Retire, Shadow, Stage, Watch
@@ -299,6 +299,7 @@ def _findings(workspace: Workspace, change: Change, plan: Plan, current: Release
     yield from _not_in_path(plan, change)
     yield from _indistinct_arms(plan, workspace)
     yield from _unscored_pairs(plan, change)
+    yield from _uncaptured_answers(plan, change)
     yield from _unproven_difference(plan, change)
     yield from _uncopied_posts(plan, change)
     if not workspace.people:
@@ -337,6 +338,16 @@ def _unscored_pairs(plan: Plan, change: Change) -> Iterator[Finding]:
             remedy = f"Add steps.shadow, and name one of these outcomes: {', '.join(scored)}."
             says = f"{gate.name}: {lacks}"
             yield Finding("gate.no_pairs", Severity.ERROR, f"gate:{gate.name}", says, remedy, change.where)
+
+
+def _uncaptured_answers(plan: Plan, change: Change) -> Iterator[Finding]:
+    """Gates on broken contracts of services whose answers nobody captures."""
+    promised = {p.service for p in plan.answers.promises}
+    for gate in plan.gates.gates:
+        if gate.outcome == CONTRACT and gate.sample != "pairs" and gate.service not in promised:
+            says = f"{gate.name}: answers of {gate.service} are not captured, so only posted ones judge it"
+            remedy = "Gate a service on the edge that declares its response contract, or post outcomes."
+            yield Finding("gate.answers_unseen", Severity.WARNING, f"gate:{gate.name}", says, remedy, change.where)
 
 
 def _uncopied_posts(plan: Plan, change: Change) -> Iterator[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from interlock.adapters.complements.sqlite import (
     ComplementForeign,
+    ComplementKeyTwice,
     ComplementMissing,
     ComplementUnwritable,
     complements,
@@ -74,3 +77,61 @@ def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path: Path) -> None:
         with pytest.raises(ComplementUnwritable, match="full"):
             file.keep([((n,), TAIL) for n in range(2, 2_000)], LATER)
         assert list(file.of([(n,) for n in range(50)], NOW)) == [key_text((1,))]
+
+
+def test_a_record_that_loses_nothing_any_more_has_no_complement(tmp_path: Path) -> None:
+    """The newest translation counts also where it dropped nothing: nothing old is restored."""
+    with complements(tmp_path / "kept.db", "sha256:a", is_new=True) as file:
+        file.keep([((1,), SEAT), ((2,), SEAT)], LATER)
+        assert file.keep([((1,), ())], LATER) == 0
+        assert list(file.of([(1,), (2,)], NOW)) == [key_text((2,))]
+
+
+def test_one_key_of_two_records_is_refused(tmp_path: Path) -> None:
+    """What was kept of one would be restored to the other; the same record twice does no harm."""
+    with complements(tmp_path / "kept.db", "sha256:a", is_new=True) as file:
+        file.claim([((1,), SEAT), ((2,), ()), ((1,), SEAT)])
+        file.claim([((2.0,), ())])
+        with pytest.raises(ComplementKeyTwice):
+            file.claim([((3,), TAIL), ((2,), SEAT)])
+        file.claim([((3,), SEAT)])
+    with complements(tmp_path / "kept.db", "sha256:a", is_new=True) as file:
+        file.claim([((1,), TAIL)])
+
+
+def test_a_key_is_the_same_number_in_every_form(tmp_path: Path) -> None:
+    """JSON lines keep 5, Parquet makes 5.0 of it where the contract says number."""
+    with complements(tmp_path / "kept.db", "sha256:a", is_new=True) as file:
+        file.keep([((5, "x"), SEAT)], LATER)
+        assert list(file.of([(5.0, "x")], NOW)) == [key_text((5, "x"))]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_somebody_elses_database_stays_as_it_is(tmp_path: Path, is_new: bool) -> None:
+    """Neither to keep nor to restore: no table of ours appears in it."""
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE orders (id INTEGER)")
+    before = path.read_bytes()
+    with pytest.raises(ComplementForeign, match="something else"), complements(path, "sha256:a", is_new):
+        pass
+    assert path.read_bytes() == before
+
+
+def test_nothing_is_restored_from_an_empty_file(tmp_path: Path) -> None:
+    """It holds no complement, so that saying nothing would look as if all were restored."""
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(ComplementForeign), complements(tmp_path / "empty.db", "sha256:a", is_new=False):
+        pass
+
+
+def test_a_file_that_cannot_be_made_or_is_held_is_told(tmp_path: Path) -> None:
+    """In words, and neither as a file of somebody else."""
+    with pytest.raises(ComplementUnwritable, match="unable to open"):
+        complements(tmp_path / "none" / "kept.db", "sha256:a", is_new=True).__enter__()
+    with complements(tmp_path / "kept.db", "sha256:a", is_new=True) as file:
+        file.connection.execute("PRAGMA busy_timeout = 0")
+        with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(ComplementUnwritable, match="locked"):
+                file.keep([((1,), SEAT)], LATER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -126,3 +127,15 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """There is no such directory."""
     with pytest.raises(TargetUnwritable, match="cannot be written"), opened(tmp_path / "none" / "a.jsonl"):
         pass
+
+
+@pytest.mark.parametrize("which", ["out.jsonl", "rejects.jsonl"])
+def test_what_is_no_file_is_never_replaced(tmp_path: Path, which: str) -> None:
+    """Not by force either: `--rejects /dev/null` would take it from everybody, where the user may do that."""
+    os.mkfifo(tmp_path / which)
+    with (
+        pytest.raises(TargetUnwritable, match="is no file"),
+        opened(tmp_path / "out.jsonl", rejects=tmp_path / "rejects.jsonl", is_forced=True),
+    ):
+        pass
+    assert (tmp_path / which).is_fifo()

@@ -14,6 +14,8 @@ from interlock.adapters.workspace.loader import (
     DeclarationInvalid,
     WorkspaceFiles,
     WorkspaceMissing,
+    WorkspaceUnwritable,
+    write_once,
 )
 from interlock.domain.catalog.service import VersionRef
 from interlock.domain.changes.request import Role, ShadowStep, Steps
@@ -249,3 +251,10 @@ def test_a_bad_change_is_not_written(tmp_path: Path, change: dict[str, Any]) -> 
     with pytest.raises(DeclarationInvalid):
         WorkspaceFiles(tmp_path).write_change({**yaml.safe_load(CHANGE), "name": "first", **change})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_directory_should_be_is_told(tmp_path: Path) -> None:
+    """Not as if the new file were there already, which no other name would mend."""
+    (tmp_path / "changes").touch()
+    with pytest.raises(WorkspaceUnwritable):
+        write_once(tmp_path / "changes" / "first.yaml", "kind: Change\n")
