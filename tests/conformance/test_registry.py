@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -106,6 +106,36 @@ def test_of_two_who_register_what_does_not_go_together_one_wins(desk: Registry) 
         return "registered"
 
     assert sorted(all_at_once([partial(attempt, each) for each in sent])) == ["refused", "registered"]
+
+
+def during_the_first_comparison(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let `act` happen once, while a new version is held against earlier ones."""
+    judged, pending = use.judge, [act]
+
+    def judge(*given: Any) -> Any:
+        if pending:
+            pending.pop()()
+        return judged(*given)
+
+    monkeypatch.setattr(use, "judge", judge)
+
+
+def test_a_long_comparison_keeps_nobody_waiting(desk: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one version is judged, another subject gets its own."""
+    put(desk, "slow", record("a"))
+    during_the_first_comparison(monkeypatch, partial(put, desk, "quick", record("a")))
+    assert put(desk, "slow", record("a", "b?"))[1] == 2
+    assert use.versions(desk, "quick", deleted=False, deleted_only=False) == [1]
+
+
+def test_what_came_during_a_comparison_is_compared_too(desk: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that was committed meanwhile is one that the new version has to read."""
+    put(desk, "raced", record("a"))
+    text = '{"type":"record","name":"Order","fields":[{"name":"b","type":"string","default":""}]}'
+    during_the_first_comparison(monkeypatch, partial(put, desk, "raced", Sent(Schema(SchemaType.AVRO, text))))
+    with pytest.raises(Incompatible, match="TYPE_MISMATCH"):
+        put(desk, "raced", record("b?"))
+    assert use.versions(desk, "raced", deleted=False, deleted_only=False) == [1, 2]
 
 
 def test_the_level_decides_against_which_versions_is_judged(desk: Registry) -> None:

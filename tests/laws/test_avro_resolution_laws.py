@@ -65,10 +65,41 @@ def parsed(schema: Any) -> Any:
 @settings(max_examples=400, deadline=None)
 @given(reader=SCHEMAS, writer=SCHEMAS)
 def test_the_verdict_is_that_of_apache_s_checker(reader: Any, writer: Any) -> None:
-    """Both say yes, or both say no, about any two schemas without logical types."""
+    """Both say yes, or both say no, about any two schemas without logical types. Only where aliases cross do we say
+    no alone, because decoders fail there.
+    """
     one, other = parsed(reader), parsed(writer)
     theirs = ReaderWriterCompatibilityChecker().get_compatibility(one, other).compatibility
-    assert (not any(r.is_blocking for r in reads(one, other))) == (theirs is SchemaCompatibilityType.compatible)
+    is_yes = not any(r.is_blocking for r in reads(one, other))
+    is_theirs = theirs is SchemaCompatibilityType.compatible
+    assert is_yes == is_theirs or (is_theirs and has_crossed_aliases(one, other))
+
+
+def has_crossed_aliases(reader: Any, writer: Any) -> bool:
+    """Whether a field of some record could be read from two of another, or two from one."""
+    for wanted in records_in(reader):
+        for written in records_in(writer):
+            sources = [
+                {f.name, *(f.props.get("aliases") or ())} & written.fields_dict.keys() for f in wanted.fields
+            ]
+            if sum(map(len, sources)) > len(set().union(*sources)) or any(len(names) > 1 for names in sources):
+                return True
+    return False
+
+
+def records_in(schema: Any) -> list[Any]:
+    """Every record of a schema."""
+    match schema.type:
+        case "record":
+            return [schema, *(one for field in schema.fields for one in records_in(field.type))]
+        case "array":
+            return records_in(schema.items)
+        case "map":
+            return records_in(schema.values)
+        case "union":
+            return [one for branch in schema.schemas for one in records_in(branch)]
+        case _:
+            return []
 
 
 @settings(max_examples=100, deadline=None)
@@ -83,8 +114,6 @@ def test_a_schema_reads_itself(schema: Any) -> None:
 @given(reader=records(PRIMITIVES | enums()), writer=records(PRIMITIVES | enums()), data=st.data())
 def test_a_record_resolves_when_the_verdict_is_yes(reader: Any, writer: Any, data: st.DataObject) -> None:
     """fastavro reads what it wrote with the writer's schema as the reader's, without an error."""
-    for field in reader["fields"]:
-        field.pop("aliases", None)  # fastavro loses its way when two aliases meet
     one, other = parsed(reader), parsed(writer)
     if any(r.is_blocking for r in reads(one, other)):
         return

@@ -9,6 +9,7 @@ import click
 
 from interlock.cli.output import Exit, finish, output_option, show
 from interlock.cli.registry import serve
+from interlock.kernel.finding import sentences
 
 if TYPE_CHECKING:
     from interlock.domain.schemas.compatibility import Policy
@@ -240,7 +241,7 @@ def _print_verdict(document: dict[str, Any]) -> None:
         click.echo(f"{reader} {'reads' if one['holds'] else 'does not read'} {writer}")
         for reason in one["reasons"]:
             mark = "error" if reason["is_blocking"] else "note "
-            click.echo(f"  {mark} {reason['code']} {reason['path']}: {reason['says']} {reason['remedy']}".rstrip())
+            click.echo(f"  {mark} {reason['code']} {reason['path']}: {sentences(reason['says'], reason['remedy'])}")
     verdict = "compatible" if document["is_compatible"] else "INCOMPATIBLE"
     click.secho(f"{verdict} ({document['mode']})", bold=not document["is_compatible"])
 

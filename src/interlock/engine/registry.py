@@ -57,9 +57,13 @@ def register(registry: Registry, subject: str, sent: Sent, by: str) -> Registere
     SchemaInvalid, Incompatible, NotPermitted.
     """
     with registry.store.transaction(read_only=True) as tx:
-        prepared = _prepare(tx, subject, sent)
+        judged = prepared = _prepare(tx, subject, sent)
+        before = records.read_subject(tx, subject)
         if sent.id is None and (found := _already(tx, subject, prepared)) is not None:
             return found
+        is_judged = sent.id is None and current_mode(tx, subject) is Mode.READWRITE
+        if is_judged:  # here, so that a long comparison keeps no other writer waiting
+            _require_compatible(tx, subject, prepared)
     with registry.store.transaction() as tx:
         prepared = _prepare(tx, subject, sent)  # what it was prepared from may have changed meanwhile
         mode = current_mode(tx, subject)
@@ -68,7 +72,8 @@ def register(registry: Registry, subject: str, sent: Sent, by: str) -> Registere
             _require_import(mode, subject)
         elif (found := _already(tx, subject, prepared)) is not None:
             return found
-        if mode is not Mode.IMPORT:
+        is_same = judged.read is prepared.read and judged.settings == prepared.settings
+        if mode is not Mode.IMPORT and not (is_judged and is_same and before == records.read_subject(tx, subject)):
             _require_compatible(tx, subject, prepared)
         return _add(tx, registry, subject, prepared, sent, by)
 

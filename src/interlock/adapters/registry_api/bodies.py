@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from interlock.domain.registry.extras import wrong_rules
 from interlock.domain.registry.faults import SchemaInvalid
 from interlock.domain.registry.languages import SERIALIZED, TEXT_FORMATS
 from interlock.domain.registry.schema import Reference, Schema, SchemaType
@@ -45,7 +46,9 @@ class SchemaBody(BaseModel):
     version: int | None = Field(default=None, ge=-1, le=_GREATEST)
 
     def sent(self, *, normalize: bool) -> Sent:
-        """As the use cases take it. SchemaInvalid for a type that is none."""
+        """As the use cases take it. SchemaInvalid for a type or rules that are none."""
+        if says := wrong_rules(self.ruleSet or {}):
+            raise SchemaInvalid(f"Invalid rule set: {says}")
         schema = Schema(
             _type(self.schemaType),
             self.text,

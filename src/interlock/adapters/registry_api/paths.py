@@ -30,8 +30,13 @@ class ClientConventions:
             refused = error(415, 415, f"HTTP 415 Unsupported Media Type: send {MEDIA_TYPE}")
             await refused(scope, receive, send)
             return
+        try:
+            path = _path(scope)
+        except UnicodeDecodeError:
+            await error(400, 400, "HTTP 400 Bad Request: the path is no UTF-8")(scope, receive, send)
+            return
         kept = [(k, v) for k, v in scope["headers"] if k != b"content-type"]
-        scope = {**scope, "path": _path(scope), "headers": [*kept, (b"content-type", b"application/json")]}
+        scope = {**scope, "path": path, "headers": [*kept, (b"content-type", b"application/json")]}
         chosen = media_type(headers.get("accept", "")).encode()
 
         async def answer(message: Message) -> None:
@@ -52,7 +57,8 @@ def _path(scope: Scope) -> str:
     if not raw:
         return str(scope["path"])
     text = raw.decode("ascii", errors="replace")
-    return unquote(text.replace("%25", "%2525").replace("%2F", "%252F").replace("%2f", "%252F"))
+    kept = text.replace("%25", "%2525").replace("%2F", "%252F").replace("%2f", "%252F")
+    return unquote(kept, errors="strict")
 
 
 def part(text: str) -> str:

@@ -141,7 +141,7 @@ class _Table:
         self.notes.enter(path)
         one = replace(self.typed(column.name, column.args.get("kind"), path), nullable=True)
         for constraint in column.args.get("constraints") or []:
-            match constraint.kind:
+            match getattr(constraint, "kind", constraint):
                 case exp.NotNullColumnConstraint(args={"allow_null": True}):
                     continue
                 case exp.NotNullColumnConstraint():
@@ -169,7 +169,7 @@ class _Table:
         word = kind.this.name if hasattr(kind.this, "name") else str(kind.this)
         sizes = [int(p.name) for p in kind.expressions if p.name.isdecimal()]
         match word:
-            case "DECIMAL" | "BIGDECIMAL" | "MONEY" if sizes and 0 < sizes[0] <= 38:
+            case "DECIMAL" | "BIGDECIMAL" | "MONEY" if sizes and 0 < sizes[0] <= 38 and sizes[0] >= sizes[-1]:
                 return Field(name, Decimal(sizes[0], sizes[1] if len(sizes) > 1 else 0))
             case "DECIMAL" | "BIGDECIMAL" | "MONEY":
                 return Field(name, Number())
@@ -222,8 +222,8 @@ class _Table:
                 case exp.UniqueColumnConstraint():
                     inner = kind.this.expressions if isinstance(kind.this, exp.Schema) else []
                     self.unique.append(_names(inner))
-                case exp.ForeignKey():
-                    self.reference(_names(kind.expressions), kind.args["reference"])
+                case exp.ForeignKey(args={"reference": exp.Expression() as reference}):
+                    self.reference(_names(kind.expressions), reference)
                 case exp.CheckColumnConstraint():
                     columns = {c.name for c in kind.this.find_all(exp.Column)}
                     if len(columns) == 1 and (name := columns.pop()) in fields:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -147,8 +148,6 @@ def _outside(column: Any, wanted: Int | Decimal) -> Any:
 
 
 def _broken(test: Test, column: Any, one: Field) -> Any:
-    import ibis
-
     match test:
         case "enum":
             values = [_literal(v, one.type, column) for v in one.enum if v is not None]
@@ -159,8 +158,7 @@ def _broken(test: Test, column: Any, one: Field) -> Any:
         case "multiple":
             if isinstance(one.multiple_of, int) and column.type().is_integer():
                 return column % one.multiple_of != 0
-            times = column.cast("float64") / ibis.literal(repr(float(one.multiple_of or 1))).cast("float64")
-            return (times - times.round().cast("float64")).abs() > ibis.literal("1e-9").cast("float64")
+            return _no_multiple(column.cast("float64"), float(one.multiple_of or 1))
         case "length" | "items":
             low, high = (one.min_length, one.max_length) if test == "length" else (one.min_items, one.max_items)
             if not (column.type().is_string() if test == "length" else column.type().is_array()):
@@ -171,6 +169,25 @@ def _broken(test: Test, column: Any, one: Field) -> Any:
             return ~column.re_search(one.pattern) if column.type().is_string() else None
         case _:
             return column.unique().length() < column.length() if column.type().is_array() else None
+
+
+_WHOLE_FROM = 2.0**53
+"""From here on floats have no fraction, and engines that round to 64 bits fail."""
+
+
+def _no_multiple(column: Any, of: float) -> Any:
+    """Floats that are no multiple, but for what dividing rounds; infinity and NaN are none of anything."""
+    times = column / _double(of)
+    size = times.abs()
+    small = (size < _double(_WHOLE_FROM)).ifelse(times, _double(0.0))
+    is_between = (small - small.round().cast("float64")).abs() > size * _double(1e-15) + _double(1e-9)
+    return (is_between & (size < _double(_WHOLE_FROM))) | (column.abs() > _double(sys.float_info.max))
+
+
+def _double(value: float) -> Any:
+    import ibis
+
+    return ibis.literal(repr(value)).cast("float64")
 
 
 def _literal(value: Any, wanted: Type, column: Any) -> Any:

@@ -141,3 +141,10 @@ class SettingUnsupported(Invalid):
 
     code = "registry.setting_unsupported"
     number: ClassVar[int] = 422
+
+
+class SettingInvalid(Invalid):
+    """A setting that is not of its kind."""
+
+    code = "registry.setting_invalid"
+    number: ClassVar[int] = 422

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from interlock.domain.registry.faults import LevelInvalid, ModeInvalid, NotPermitted, SettingUnsupported
+from interlock.domain.registry.extras import wrong_metadata, wrong_rules
+from interlock.domain.registry.faults import (
+    LevelInvalid,
+    ModeInvalid,
+    NotPermitted,
+    SettingInvalid,
+    SettingUnsupported,
+)
 from interlock.domain.registry.schema import Schema
 from interlock.domain.schemas.modes import Mode as Level
 
@@ -95,8 +102,8 @@ _NAMES = {
 
 
 def settings_of(body: Mapping[str, Any]) -> Settings:
-    """Settings from a request of the REST API. LevelInvalid, SettingUnsupported."""
-    given = {k: v for k, v in body.items() if v not in (None, "", False, {}, [])}
+    """Settings from a request of the REST API. LevelInvalid, SettingUnsupported, SettingInvalid."""
+    given = {k: v for k, v in body.items() if v is not None and v not in ("", {}, [])}
     if "compatibility" in given:
         given["compatibilityLevel"] = given.pop("compatibility")
     if unknown := sorted(given.keys() - _NAMES):
@@ -108,7 +115,25 @@ def settings_of(body: Mapping[str, Any]) -> Settings:
         chosen["level"] = _level(chosen["level"])
     if "policy" in chosen:
         chosen["policy"] = _policy(chosen["policy"])
+    for name, value in given.items():
+        if says := _wrong(_NAMES[name], value):
+            raise SettingInvalid(f"The setting {name} is not valid: {says}")
     return Settings(**chosen)
+
+
+def _wrong(setting: str, value: object) -> str:
+    """What is wrong with the value of a setting; empty when nothing is."""
+    match setting:
+        case "normalize":
+            return "" if isinstance(value, bool) else "it is true or false"
+        case "group":
+            return "" if isinstance(value, str) else "it names a property"
+        case "default_metadata" | "override_metadata":
+            return wrong_metadata(value)
+        case "default_rule_set" | "override_rule_set":
+            return wrong_rules(value)
+        case _:
+            return ""
 
 
 def body_of(settings: Settings) -> dict[str, Any]:

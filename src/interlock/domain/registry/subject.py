@@ -147,7 +147,8 @@ def version_number(text: str) -> int | None:
     """The number that `text` names; None for `latest` (and its older spelling, -1). VersionInvalid."""
     if text in ("latest", "-1"):
         return None
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= _GREATEST):
+    is_number = text.isascii() and text.isdigit() and len(text.lstrip("0")) <= len(str(_GREATEST))
+    if not is_number or not 0 < int(text) <= _GREATEST:
         raise VersionInvalid(
             f"The specified version '{text[:40]}' is not a valid version id. "
             f'Allowed values are between [1, 2^31-1] and the string "latest"'

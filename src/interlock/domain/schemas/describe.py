@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, assert_never
+from typing import Any, TypeGuard, assert_never
 
 from interlock.domain.schemas.field import (
     Bool,
@@ -63,7 +63,7 @@ _NAMED: tuple[Type, ...] = (
 )
 _PLAIN: Mapping[str, Type] = {described(one): one for one in _NAMED}
 _UNITS: Mapping[str, TimeUnit] = {"s": "s", "ms": "ms", "us": "us", "ns": "ns"}
-_CALL = re.compile(r"(?P<name>[a-z]+)\((?P<inside>[a-z0-9,()\[\]-]{1,200})\)")
+_CALL = re.compile(r"(?P<name>[a-z]+)\((?P<inside>[a-z0-9,()\[\]-]{1,400})\)")
 _TENSOR = re.compile(r"(?P<element>[a-z0-9()]+),\[(?P<dims>(-1|[0-9]{1,9})(,(-1|[0-9]{1,9})){0,31})?\]")
 _MAX_PRECISION = 38
 
@@ -93,6 +93,13 @@ def type_named(text: str) -> Type | None:
             return _tensor(inside)
         case _:
             return None
+
+
+def is_shape(told: object) -> TypeGuard[list[int]]:
+    """Whether this is a tensor's shape: at most 32 lengths of at most nine digits, -1 for those that are free."""
+    if not isinstance(told, list) or len(told) > 32:
+        return False
+    return all(type(length) is int and -1 <= length < 10**9 for length in told)
 
 
 def _tensor(inside: str) -> Tensor | None:

@@ -24,6 +24,11 @@ RECORD = '{"type":"record","name":"R","fields":[{"name":"x","type":"long"}]}'
 OTHER = '{"type":"record","name":"R","fields":[{"name":"x","type":"string"}]}'
 
 
+def _ruled(rules: str) -> bytes:
+    """A request to register with rules, written as they stand."""
+    return b'{"schema": "\\"int\\"", "ruleSet": %s}' % rules.encode()
+
+
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     place: Path = tmp_path_factory.mktemp("registry")
@@ -63,6 +68,20 @@ def register(url: str, subject: str, schema: str, **more: Any) -> Got:
         ("POST", "/subjects/known/versions", {"schema": RECORD, "schemaType": "XML"}, (422, 42201)),
         ("POST", "/subjects/known/versions", {"schema": RECORD, "id": 5}, (422, 42205)),
         ("POST", "/subjects/known/versions", {"schema": 5}, (422, 422)),
+        ("POST", "/subjects/rules/versions", _ruled('{"domainRules": [5]}'), (422, 42201)),
+        ("POST", "/subjects/rules/versions", _ruled('{"domainRules": [{"params": NaN}]}'), (422, 42201)),
+        ("POST", "/subjects/rules/versions", _ruled('{"domainRules": [{"params": 1e999}]}'), (422, 42201)),
+        (
+            "POST",
+            "/subjects/rules/versions",
+            _ruled('{"domainRules": [%s]}' % ('{"a":' * 600 + "1" + "}" * 600)),
+            (422, 42201),
+        ),
+        ("PUT", "/config/rules", {"defaultMetadata": 5}, (422, 422)),
+        ("PUT", "/config", {"defaultRuleSet": {"domainRules": [5]}}, (422, 422)),
+        ("GET", "/subjects/known/versions/" + "9" * 5000, None, (422, 42202)),
+        ("POST", "/subjects/%ff%fe/versions", {"schema": RECORD}, (400, 400)),
+        ("GET", "/subjects/%ED%A0%80/versions", None, (400, 400)),
         ("POST", "/subjects/known/versions", b"{broken", (422, 422)),
         ("POST", "/subjects/%01/versions", {"schema": RECORD}, (422, 42208)),
         ("POST", "/subjects/known", {"schema": '"string"'}, (404, 40403)),

@@ -95,3 +95,28 @@ def test_duckdb_creates_what_is_written() -> None:
         connection.execute("INSERT INTO t VALUES (1, 1, {'q': 'x'})")
         with pytest.raises(duckdb.ConstraintException):
             connection.execute("INSERT INTO t VALUES (2, 0, {'q': 'x'})")
+
+
+@pytest.mark.parametrize(
+    ("column", "code"),
+    [
+        ("a INT, FOREIGN KEY (a)", "import.constraint_not_held"),
+        ("a IN STRUCT<b INT>", "import.constraint_not_held"),
+        ("a INT, cMAL(9,2) CHECK (c > 0)", "import.field_unnamed"),
+    ],
+)
+def test_a_statement_with_a_slip_of_the_pen_is_told(column: str, code: str) -> None:
+    """What sqlglot reads, whatever it made of it, is read or told."""
+    assert code in {f.code for f in import_as(ddl(), f"CREATE TABLE t ({column})".encode(), "x").findings}
+
+
+def test_a_table_that_is_declared_twice_is_refused() -> None:
+    """Nobody can say which of the two is meant."""
+    found = import_as(ddl(), b"CREATE TABLE t (a INT); CREATE TABLE t (b INT);", "x")
+    assert not found.is_usable
+    assert "import.object_twice" in {f.code for f in found.findings}
+
+
+def test_a_scale_beyond_the_precision_is_no_decimal() -> None:
+    """Then it is a number of any size, which every value is."""
+    assert import_as(ddl(), b"CREATE TABLE t (a DECIMAL(3, 9))", "x").contract.fields[0].type == Number()

@@ -141,6 +141,33 @@ def test_rules_of_quality_are_judged(places: dict[str, str], rule: Rule, verdict
     assert result(places["parquet"], one).verdict.kind == verdict
 
 
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("SELECT nope FROM {object}", "nope"),
+        ("SELECT count(*) FROM {object} WHERE c + 1 > 0", "the query failed"),
+        ("SELECT max(c) FROM {object}", "no number"),
+        ("SELECT max('inf'::DOUBLE) FROM {object}", "the query gives inf"),
+    ],
+)
+def test_a_query_that_gives_no_number_is_undecided(places: dict[str, str], query: str, why: str) -> None:
+    """The engine's refusal is the reason, and everything else is still asked."""
+    one = Object("rows", (Field("id", Int(64)),), rules=(Rule("r", "sql", query=query, at_least=0),))
+    found = result(places["parquet"], one)
+    rule = next(p for p in found.measurement.parts if p.name == "rule r")
+    assert (found.verdict.kind, rule.verdict.kind) == ("undecided", "undecided")
+    assert why in str(rule.verdict)
+
+
+def test_numbers_without_end_are_no_multiples(tmp_path: Path) -> None:
+    """Infinity and NaN break the condition, large numbers do not stop the query, and dividing may round."""
+    path = str(tmp_path / "rows.parquet")
+    values = "('inf'::DOUBLE), ('-inf'), ('nan'), (1e300), (0.3), (1234567890123.3), (0.35), (NULL)"
+    duckdb.sql(f"COPY (SELECT * FROM (VALUES {values}) t(x)) TO '{path}'")
+    found = parts(path, Field("x", Float(64), nullable=True, multiple_of=0.1))
+    assert found["x multiple"].facts["broken"] == 4
+
+
 def test_what_is_not_asked_is_not_passed(places: dict[str, str]) -> None:
     """A condition of rows that no query asks leaves the whole undecided."""
     one = Object("rows", (Field("id", Int(64)),), checks=(Check("order", "id > a"),))

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from interlock.domain.registry.faults import SchemaInvalid, SettingUnsupported, SubjectInvalid, VersionInvalid
+from interlock.domain.registry.faults import (
+    SchemaInvalid,
+    SettingInvalid,
+    SettingUnsupported,
+    SubjectInvalid,
+    VersionInvalid,
+)
 from interlock.domain.registry.languages import normal, read, reads
 from interlock.domain.registry.schema import Schema, SchemaType, bare_identity, guid, identity
 from interlock.domain.registry.settings import Mode, Settings, body_of, effective_mode, settings_of
@@ -40,7 +48,7 @@ def test_versions(text: str, number: int | None) -> None:
     assert version_number(text) == number
 
 
-@pytest.mark.parametrize("text", ["0", "-2", "1.0", "", "2147483648", "١", "newest"])
+@pytest.mark.parametrize("text", ["0", "-2", "1.0", "", "2147483648", "١", "newest", "9" * 5000])
 def test_what_is_no_version(text: str) -> None:
     """Everything else."""
     with pytest.raises(VersionInvalid):
@@ -88,6 +96,34 @@ def test_settings_are_shown_as_they_were_sent() -> None:
     }
     with pytest.raises(SettingUnsupported, match="alias"):
         settings_of({"alias": "other"})
+
+
+def test_a_setting_may_be_switched_off_again() -> None:
+    """`false` of a subject holds over the `true` of all."""
+    assert settings_of({"normalize": False}).over(Settings(normalize=True)).normalize is False
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"normalize": "yes"},
+        {"compatibilityGroup": {"a": 1}},
+        {"defaultMetadata": 5},
+        {"defaultMetadata": {"properties": 5}},
+        {"overrideMetadata": {"properties": {"a": 1}}},
+        {"overrideMetadata": {"sensitive": [{"a": 1}]}},
+        {"overrideMetadata": {"tags": {"a": [{"x": 1}]}}},
+        {"defaultMetadata": {"colour": "red"}},
+        {"defaultRuleSet": 5},
+        {"defaultRuleSet": {"domainRules": [5]}},
+        {"overrideRuleSet": {"domainRules": [{"name": ["a"]}]}},
+        {"overrideRuleSet": {"domainRules": [{"name": "a", "params": {"x": float("inf")}}]}},
+    ],
+)
+def test_a_setting_that_is_not_of_its_kind_is_refused(body: dict[str, Any]) -> None:
+    """It would be kept, and nothing could be registered under it any more."""
+    with pytest.raises(SettingInvalid, match=next(iter(body))):
+        settings_of(body)
 
 
 def test_rules_of_three_places_are_merged_by_name() -> None:

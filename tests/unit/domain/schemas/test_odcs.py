@@ -276,6 +276,25 @@ def test_quality_blocks_are_rules(name: str) -> None:
     assert to_odcs(contract) == made
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "library", "metric": ["x"], "mustBe": 0},
+        {"type": ["x"], "mustBe": 0},
+        {"type": "custom", "engine": "interlock", "implementation": {"metric": "row_count", "arguments": 5}},
+        {"type": "custom", "engine": "interlock", "implementation": {"metric": "row_count", "arguments": {"a": 1}}},
+        {"type": "custom", "engine": "interlock", "implementation": {"metric": "row_count", "at_most": "x"}},
+        {"type": "custom", "engine": "interlock", "implementation": {"metric": "row_count", "is_share": 1}},
+    ],
+)
+def test_a_rule_of_the_wrong_shape_is_kept_as_it_is(block: dict[str, Any]) -> None:
+    """It is asked of nothing, and is still there when the contract is written again."""
+    made = document({"name": "a", **STRINGS, "quality": [block]})
+    contract, findings = from_odcs(made, locate)
+    assert (findings, [rule.engine for rule in contract.record.rules]) == ([], ["odcs"])
+    assert to_odcs(contract) == made
+
+
 def test_an_edit_leaves_the_rest_of_the_document_alone() -> None:
     """Only what the contract says otherwise is replaced: other tools' properties, examples and order stay."""
     made = document(

@@ -206,7 +206,7 @@ class _Reading:
                 return {"format": "uuid"}
             case "bytes" | "fixed", "decimal":
                 precision, scale = schema.get("precision"), schema.get("scale", 0)
-                if isinstance(precision, int) and isinstance(scale, int) and 0 <= scale <= precision <= 38:
+                if type(precision) is type(scale) is int and 0 <= scale <= precision <= 38:
                     return {"type": Decimal(precision, scale)}
                 self.notes.tell("decimal_not_held", path, f"is decimal({precision}, {scale}); read as bytes")
                 return {}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from interlock.domain.schemas.contract import Contract
+from interlock.domain.schemas.field import Field
 from interlock.domain.schemas.formats.gaps import aside_of, gaps, restore, told
-from interlock.domain.schemas.formats.notes import Notes
+from interlock.domain.schemas.formats.notes import Notes, Path
+from interlock.domain.schemas.nesting import inner
 from interlock.kernel.finding import Finding
 
 
@@ -68,7 +71,21 @@ def import_as(
     objects = tuple(replace(o, name=title if o.name in ("", contract.name) else o.name) for o in contract.objects)
     number = version or contract.version or "1"
     contract = replace(contract, name=title, version=number, objects=objects, where=source)
+    _refuse_nameless(contract, notes)
     return Imported(contract, tuple(notes.findings))
+
+
+def _refuse_nameless(contract: Contract, notes: Notes) -> None:
+    """What a contract cannot hold: fields without a name, and two objects of one."""
+    for name, times in Counter(one.name for one in contract.objects).items():
+        if times > 1:
+            notes.refuse("object_twice", (), f"`{name}` is declared {times} times", "Keep one of them.")
+    waiting: list[tuple[Path, tuple[Field, ...]]] = [((one.name,), one.fields) for one in contract.objects]
+    while waiting:
+        path, fields = waiting.pop()
+        if not all(field.name for field in fields):
+            notes.refuse("field_unnamed", path, "has a field without a name", "Name it, or leave it out.")
+        waiting += [((*path, field.name), inner(field.type)) for field in fields]
 
 
 def export_as(form: Format, contract: Contract, source: str = "") -> Exported:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from interlock.domain.schemas.contract import Contract, Object
-from interlock.domain.schemas.describe import described, type_named
+from interlock.domain.schemas.describe import described, is_shape, type_named
 from interlock.domain.schemas.field import (
     Bool,
     Bytes,
@@ -138,8 +138,7 @@ def _tensor(spec: Any, path: Path, notes: Notes) -> Type:
     element = _DTYPES.get(dtype, type_named(dtype))
     if dtype.startswith(("<U", "U")):
         element = String()
-    is_shape = isinstance(shape, list) and all(isinstance(d, int) and d >= -1 for d in shape)
-    if isinstance(element, Bool | Int | Float | String | Bytes) and is_shape:
+    if isinstance(element, Bool | Int | Float | String | Bytes) and is_shape(shape):
         return Tensor(element, tuple(shape))
     notes.tell("tensor_not_held", path, f"is a tensor of {dtype!r} {shape}; read as json")
     return Json()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from interlock.domain.schemas.contract import Contract, Object
+from interlock.domain.schemas.describe import is_shape
 from interlock.domain.schemas.field import (
     Bool,
     Bytes,
@@ -75,7 +76,7 @@ def _tensor(block: Any, part: str, notes: Notes) -> Field:
     if element is None:
         notes.refuse("type_unknown", (part, name), f"has the datatype {datatype!r}", "Use one of the protocol's.")
         element = Bytes()
-    if not isinstance(shape, list) or not all(isinstance(d, int) and d >= -1 for d in shape):
+    if not is_shape(shape):
         notes.refuse("shape_invalid", (part, name), f"has the shape {shape!r}", "Write a list of lengths.")
         shape = [-1]
     return Field(name, Tensor(element, tuple(shape)))

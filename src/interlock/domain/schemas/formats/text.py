@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from typing import Any, NoReturn
 
 from interlock.domain.schemas.fault import SchemaUnreadable
@@ -26,15 +28,23 @@ def decoded(content: bytes, source: str) -> str:
 
 
 def parse_json(content: bytes, source: str) -> Any:
-    """The data; SchemaUnreadable with line and column, also for a key that stands twice or a NaN."""
+    """The data; SchemaUnreadable with line and column, also for a key that stands twice, for what is no number and
+    for half a character.
+    """
     text = decoded(content, source)
     try:
-        return json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_constant)
+        found = json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_constant, parse_float=_finite)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()  # which no half of a surrogate pair survives
+        return found
     except json.JSONDecodeError as fault:
         where = f"{source}:{fault.lineno}:{fault.colno}"
         raise SchemaUnreadable(f"this is no JSON: {fault.msg}", where=where) from fault
     except RecursionError:
         raise SchemaTooLarge("the document is nested too deep", remedy="Flatten it.", where=source) from None
+    except UnicodeEncodeError:
+        says = "an escaped character is half of a pair, whose other half is not there"
+        raise SchemaUnreadable(says, remedy="Write both halves, or the character itself.", where=source) from None
     except ValueError as fault:
         raise SchemaUnreadable(f"this is no JSON: {fault}", where=source) from fault
 
@@ -47,10 +57,16 @@ def render_json(document: Any) -> bytes:
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(n for n in names if names.count(n) > 1)
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"the key {twice!r} stands twice in one object")
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:40]} is beyond every number that is read")
+    return number
 
 
 def _no_constant(word: str) -> NoReturn:

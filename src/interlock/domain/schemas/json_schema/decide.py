@@ -11,7 +11,7 @@ from typing import Any
 
 from interlock.domain.schemas.json_schema import arrays, evaluate, objects, scalars
 from interlock.domain.schemas.json_schema import node as kinds
-from interlock.domain.schemas.json_schema.difference import DifferenceType, Policy
+from interlock.domain.schemas.json_schema.difference import Difference, DifferenceType, Policy
 from interlock.domain.schemas.json_schema.node import Choice, Condition, Facts, Node, Space
 from interlock.domain.schemas.json_schema.reasons import against
 from interlock.domain.schemas.json_schema.search import UNPROVEN, Reasons, Search, Task
@@ -100,11 +100,7 @@ class Decider:
             found += yield objects.check(self, shape, wanted, facts.members, level)
         if facts.elements is not None and shape.types & facts.types & kinds.ARRAY:
             found += yield arrays.check(self, shape, wanted, facts.elements, level)
-        for reference in facts.unfollowed:
-            if reference not in shape.unfollowed:
-                says = f"the reference {shown(reference)} is not followed: it leads out, or depends on who refers"
-                remedy = "Bundle what it refers to into the document, under $defs."
-                found += (against(DifferenceType.REFERENCE_NOT_FOLLOWED, wanted, ("$ref",), says, remedy),)
+        found += tuple(_unknown(wanted, name) for name in facts.unfollowed if name not in shape.unfollowed)
         for inner in facts.all_of:
             found += yield self.included(shape.source, inner, level)
         for choice in facts.choices:
@@ -221,6 +217,17 @@ class Decider:
             each = [bit for bit in (1 << n for n in range(7)) if bit & shape.types]
             return tuple(source.with_nodes((self.space.kind(bit),)) for bit in each)
         return ()
+
+
+def _unknown(wanted: Node, name: str) -> Difference:
+    """A demand of the reader that cannot be looked into."""
+    if name.startswith(kinds.DISPUTED):
+        says = "only some validators of this draft ask `dependencies`, and the writer does not state the same"
+        remedy = "Write dependentRequired or dependentSchemas."
+        return against(DifferenceType.DEPENDENCY_SCHEMA_ADDED, wanted, (kinds.DISPUTED,), says, remedy)
+    says = f"the reference {shown(name)} is not followed: it leads out, or depends on who refers"
+    remedy = "Bundle what it refers to into the document, under $defs."
+    return against(DifferenceType.REFERENCE_NOT_FOLLOWED, wanted, ("$ref",), says, remedy)
 
 
 def _branches(source: Conjunction, choice: Choice) -> Iterator[Conjunction]:

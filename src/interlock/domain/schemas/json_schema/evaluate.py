@@ -33,7 +33,7 @@ def evaluate(search: Search, value: Any, node: Node) -> Task:
     facts = node.facts
     if not facts.types & type_of(value):
         return False
-    answers: list[Answer] = [_listed(value, node, facts), None if facts.unfollowed else True]
+    answers: list[Answer] = [_listed(value, node), None if facts.unfollowed else True]
     match value:
         case str():
             answers.append(_text(value, facts))
@@ -79,11 +79,8 @@ def _choice(search: Search, value: Any, choice: Choice) -> Task:
     return held.count(True) == 1
 
 
-def _listed(value: Any, node: Node, facts: Facts) -> Answer:
-    if facts.values is None:
-        return True
-    number = node.space.interner.number
-    return number(value) in {number(one) for one in facts.values}
+def _listed(value: Any, node: Node) -> Answer:
+    return node.listed is None or node.space.interner.number(value) in node.listed
 
 
 def _text(value: str, facts: Facts) -> Answer:
@@ -107,7 +104,8 @@ def _number(value: int | float, facts: Facts) -> Answer:
     if facts.multiple is None:
         return True
     is_multiple = (written(value) / facts.multiple).denominator == 1
-    return is_multiple if facts.multiple.denominator == 1 and number.denominator == 1 else None
+    is_told_alike = is_multiple == ((number / facts.multiple).denominator == 1)  # 1e300 is not 10 ** 300 to all
+    return is_multiple if facts.multiple.denominator == number.denominator == 1 and is_told_alike else None
 
 
 def _object(search: Search, value: dict[str, Any], members: Members) -> Task:

@@ -20,6 +20,9 @@ NUMBER = INTEGER | FRACTION
 EVERY = (1 << 7) - 1
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
+DISPUTED = "dependencies"
+"""A keyword that newer drafts dropped, and that some of their validators read all the same."""
+
 _MASKS = {
     "null": NULL,
     "boolean": BOOLEAN,
@@ -141,8 +144,8 @@ class Facts:
     negated: Node | None = None
     condition: Condition | None = None
     unfollowed: tuple[str, ...] = ()
-    """References that are not followed. Equal names mean the same schema; a name that does not say what it means is
-    made unique."""
+    """What cannot be looked into: references that are not followed, keywords that only some validators read. Equal
+    names mean the same schema; a name that does not say what it means is made unique."""
 
 
 @dataclass(slots=True, eq=False)
@@ -155,6 +158,7 @@ class Node:
     place: Place
     number: int
     _facts: Facts | None = field(default=None, repr=False)
+    _listed: frozenset[int] | None = field(default=None, repr=False)
 
     @property
     def is_false(self) -> bool:
@@ -178,6 +182,13 @@ class Node:
         if self._facts is None:
             self._facts = read_facts(self)
         return self._facts
+
+    @property
+    def listed(self) -> frozenset[int] | None:
+        """The listed values by number, which are made once: there may be thousands. None without a list."""
+        if self._listed is None and self.facts.values is not None:
+            self._listed = frozenset(map(self.space.interner.number, self.facts.values))
+        return self._listed
 
 
 class Space:
@@ -314,6 +325,10 @@ def _references(node: Node, schema: Mapping[str, Any]) -> tuple[tuple[Node, ...]
                 unfollowed.append(name if is_global else f"{name} of schema {node.uid}")
             else:
                 found.append(node.space.node(node.document, place))
+    if newer and schema.get(DISPUTED):
+        number = node.space.interner.number(schema[DISPUTED])
+        is_plain = not node.space.interner.refers(number)
+        unfollowed.append(f"{DISPUTED} {number if is_plain else f'of schema {node.uid}'}")
     return tuple(found), tuple(unfollowed)
 
 

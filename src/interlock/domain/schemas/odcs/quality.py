@@ -59,7 +59,7 @@ def rule_from(block: Block, field: str) -> Rule:
         case "text", _:
             return replace(head, metric="text")
         case "custom", {"engine": "interlock", "implementation": {"metric": str(metric)} as said}:
-            return _own(replace(head, metric=metric), said)
+            found = _own(replace(head, metric=metric), said)
         case "custom", {"engine": str(engine), "implementation": made} if engine not in (_FOREIGN, ""):
             query = made if isinstance(made, str) else canonical(made).decode()
             return replace(head, engine=engine, query=query)
@@ -78,15 +78,33 @@ def _severity(block: Block) -> Severity:
     return next((one for one in get_args(Severity) if one == said), "error")
 
 
-def _own(head: Rule, rest: Mapping[str, Any]) -> Rule:
+def _own(head: Rule, rest: Mapping[str, Any]) -> Rule | None:
+    """None where a value is not of its kind."""
     left_out = ("metric", "field") if head.field else ("metric",)
     known = {key: value for key, value in rest.items() if key in _RULE_KEYS and key not in left_out}
-    arguments = {key: tuple(values) for key, values in known.pop("arguments", {}).items()}
-    return replace(head, **known, arguments=arguments)
+    arguments = known.pop("arguments", {})
+    if not isinstance(arguments, Mapping) or not all(_is_listed(values) for values in arguments.values()):
+        return None
+    if not all(_is_of_its_kind(key, value) for key, value in known.items()):
+        return None
+    return replace(head, **known, arguments={str(key): tuple(values) for key, values in arguments.items()})
+
+
+def _is_of_its_kind(key: str, value: Any) -> bool:
+    if key in _BOUNDS:
+        return value is None or _is_number(value)
+    if key == "severity":
+        return value in get_args(Severity)
+    return isinstance(value, bool if key.startswith("is_") else str)
+
+
+def _is_listed(values: Any) -> bool:
+    return isinstance(values, list) and not any(isinstance(value, list | dict) for value in values)
 
 
 def _library(head: Rule, block: Block) -> Rule | None:
-    metric = _METRICS.get(block.get("metric") or block.get("rule") or "") or _OLD_RULES.get(block.get("rule") or "")
+    named, rule = (str(block.get(key) or "") for key in ("metric", "rule"))
+    metric = _METRICS.get(named or rule) or _OLD_RULES.get(rule)
     given = block.get("arguments") or {}
     given = given | {"validValues": block["validValues"]} if "validValues" in block else given
     if metric is None or not isinstance(given, Mapping):
@@ -96,10 +114,10 @@ def _library(head: Rule, block: Block) -> Rule | None:
         return None
     arguments = {key: tuple(values) for key, values in listed.items()}
     is_share = block.get("unit") in ("percent", "%")
-    rule = replace(head, metric=metric, arguments=arguments, is_share=is_share)
+    found = replace(head, metric=metric, arguments=arguments, is_share=is_share)
     if any(key.startswith("must") for key in block):
-        return _bounded(rule, block)
-    return replace(rule, at_most=0.0) if metric != "row_count" else None
+        return _bounded(found, block)
+    return replace(found, at_most=0.0) if metric != "row_count" else None
 
 
 def _bounded(rule: Rule, block: Block) -> Rule | None:

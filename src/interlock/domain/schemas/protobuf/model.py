@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 Kind = Literal["scalar", "enum", "message", "group"]
@@ -33,7 +34,7 @@ class Field:
     default: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """A message. `local` is its name within its file: without the package, dots between enclosing messages.
 
@@ -44,23 +45,35 @@ class Message:
     fields: tuple[Field, ...]
     reserved: tuple[tuple[int, int], ...] = ()
 
+    @cached_property
+    def by_number(self) -> Mapping[int, Field]:
+        return {field.number: field for field in self.fields}
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Field]:
+        return {field.name: field for field in self.fields}
+
     def field(self, number: int) -> Field | None:
-        return next((f for f in self.fields if f.number == number), None)
+        return self.by_number.get(number)
 
     def is_reserved(self, number: int) -> bool:
         return any(first <= number <= last for first, last in self.reserved)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Enum:
     """An enum. A closed one (proto2) drops numbers that it does not know; an open one (proto3) keeps them.
 
-    values: number -> name, the first name where several share a number.
+    values: number -> name in the file's order, the first name where several share a number.
     """
 
     local: str
     values: Mapping[int, str]
     is_closed: bool
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(self.values.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,13 @@ class File:
     own_enums: tuple[str, ...]
     messages: Mapping[str, Message]
     enums: Mapping[str, Enum]
+
+    def unset(self, field: Field) -> str:
+        """What an unset field of this file is read as, as text: an enum's number, empty for the type's zero."""
+        if field.default or field.kind != "enum":
+            return field.default
+        first = next(iter(self.enums[field.type].values), 0)
+        return str(first) if first else ""
 
     def local_messages(self) -> dict[str, str]:
         """Name without the package -> full name, of the file's own messages."""

@@ -24,12 +24,15 @@ def reads(reader: File, writer: File, *, is_lenient: bool = False) -> tuple[Reas
 
 @dataclass(slots=True)
 class _Comparison:
-    """One question under way. `told`: the pairs of types that were compared, or are being compared."""
+    """One question under way. told: the pairs of types that were compared, or will be. waiting: pairs of messages
+    that fields led to, with their paths; they are compared in turn, so that no chain of them is too long.
+    """
 
     reader: File
     writer: File
     is_lenient: bool
     told: set[tuple[str, str]] = field(default_factory=set)
+    waiting: list[tuple[str, str, str]] = field(default_factory=list)
 
     def all(self) -> Iterator[Reason]:
         if self.reader.package != self.writer.package:
@@ -38,7 +41,9 @@ class _Comparison:
         yield from self._declared()
         own, theirs = self.reader.local_messages(), self.writer.local_messages()
         for local in (name for name in own if name in theirs):
-            yield from self._messages(own[local], theirs[local], f"#/{local.replace('.', '/')}")
+            self._await(own[local], theirs[local], f"#/{local.replace('.', '/')}")
+            while self.waiting:
+                yield from self._messages(*self.waiting.pop())
         enums, known = self.reader.local_enums(), self.writer.local_enums()
         for local in (name for name in enums if name in known):
             yield from self._enums(enums[local], known[local])
@@ -56,10 +61,12 @@ class _Comparison:
                 path = f"#/{local.replace('.', '/')}"
                 yield Reason("ENUM_REMOVED", path, f"the enum `{local}` is gone", is_blocking=False)
 
+    def _await(self, mine: str, theirs: str, path: str) -> None:
+        if (mine, theirs) not in self.told:
+            self.told.add((mine, theirs))
+            self.waiting.append((mine, theirs, path))
+
     def _messages(self, mine: str, theirs: str, path: str) -> Iterator[Reason]:
-        if (mine, theirs) in self.told:
-            return
-        self.told.add((mine, theirs))
         wanted, given = self.reader.messages[mine], self.writer.messages[theirs]
         for one in wanted.fields:
             other = given.field(one.number)
@@ -86,15 +93,23 @@ class _Comparison:
         yield from self._names(one, other, given, path)
         yield from self._labels(one, other, path)
         yield from self._types(one, other, path)
-        if one.default != other.default:
-            mine, theirs = one.default or "zero", other.default or "zero"
+        yield from self._unset(one, other, path)
+
+    def _unset(self, one: Field, other: Field, path: str) -> Iterator[Reason]:
+        mine, theirs = self.reader.unset(one) or "zero", self.writer.unset(other) or "zero"
+        if mine == theirs or "repeated" in (one.label, other.label):
+            return
+        if other.has_presence:
             says = f"an unset `{one.name}` is read as {mine}, the writer means {theirs}"
             yield Reason("FIELD_DEFAULT_CHANGED", path, says, "Write the field always.", is_blocking=False)
+        else:
+            says = f"zero in `{one.name}` is not sent, and is read as {mine}"
+            yield self._lossy("FIELD_DEFAULT_CHANGED", path, says, "Let the writer's field be optional.")
 
     def _names(self, one: Field, other: Field, given: Message, path: str) -> Iterator[Reason]:
         if one.name == other.name:
             return
-        elsewhere = next((f for f in given.fields if f.name == one.name), None)
+        elsewhere = given.by_name.get(one.name)
         if elsewhere is None:
             says = f"`{other.name}` is now called `{one.name}`; bytes do not care, JSON does"
             yield Reason("FIELD_NAME_CHANGED", path, says, is_blocking=False)
@@ -166,7 +181,7 @@ class _Comparison:
         if local != before and not one.is_map:
             says = f"the type of `{one.name}` was `{before}` and is `{local}`; compared field by field"
             yield Reason("FIELD_NAMED_TYPE_CHANGED", path, says, is_blocking=False)
-        yield from self._messages(one.type, other.type, path if one.is_map else f"#/{local.replace('.', '/')}")
+        self._await(one.type, other.type, path if one.is_map else f"#/{local.replace('.', '/')}")
 
     def _enums(self, mine: str, theirs: str) -> Iterator[Reason]:
         if (mine, theirs) in self.told:
@@ -195,7 +210,7 @@ class _Comparison:
 
     def _renamed_number(self, given: Enum, number: int, name: str, path: str) -> Reason:
         says = f"`{given.values[number]}` = {number} is read as `{name}`"
-        if name in given.values.values():
+        if name in given.names:
             return self._lossy("ENUM_CONST_CHANGED", path, f"{says}, which means another number", "Swap them back.")
         return Reason("ENUM_CONST_CHANGED", path, says, is_blocking=False)
 

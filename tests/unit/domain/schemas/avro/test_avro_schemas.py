@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import Any
 
+import fastavro
 import pytest
 
 from interlock.domain.schemas.avro.parse import parse_avro
@@ -179,3 +181,100 @@ def test_a_union_of_many_records_is_read_by_their_names() -> None:
     assert blocking(told(union(*names), union(*names[:-1]))) == [
         ("MISSING_UNION_BRANCH", "/fields/0/type/1000"),
     ]
+
+
+def read_back(writer: Any, reader: Any, value: Any) -> Any:
+    """What fastavro reads with `reader` of what it wrote with `writer`."""
+    out = BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(writer), value)
+    out.seek(0)
+    return fastavro.schemaless_reader(out, fastavro.parse_schema(writer), fastavro.parse_schema(reader))
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader", "value"),
+    [
+        (
+            record(field("a", "int"), field("b", "string")),
+            record(field("b", "string", aliases=["a"])),
+            {"a": 1, "b": "x"},
+        ),
+        (
+            record(field("a", "int")),
+            record(field("a", "int"), field("c", "int"), field("b", "string", aliases=["a", "c"])),
+            {"a": 1},
+        ),
+        (
+            record(field("a", "int")),
+            record(field("b", "int", aliases=["a"]), field("c", "string", aliases=["a"])),
+            {"a": 1},
+        ),
+    ],
+)
+def test_crossed_aliases_are_not_read(writer: Any, reader: Any, value: Any) -> None:
+    """Where an alias leads from two fields to one, or from one to two, a decoder fails, whatever the policy."""
+    with pytest.raises((fastavro.read.SchemaResolutionError, KeyError)):
+        read_back(writer, reader, value)
+    assert "AMBIGUOUS_FIELD_ALIAS" in {code for code, _ in blocking(told(writer, reader, is_lenient=True))}
+
+
+def test_branches_of_one_name_are_told_apart_by_their_namespace_alone() -> None:
+    """Decoders that look for the name without its namespace take the first branch, and fail on it."""
+    first, second = (record(field(n, "int"), name="Created", namespace=n) for n in ("orders", "payments"))
+    writer = record(field("event", [first, second]))
+    reader = record(field("event", [first, second]), field("more", "int", default=0))
+    with pytest.raises(fastavro.read.SchemaResolutionError):
+        read_back(writer, reader, {"event": ("payments.Created", {"payments": 1})})
+    assert blocking(told(writer, reader)) == [("AMBIGUOUS_UNION_BRANCH", "/fields/0/type/1")]
+    lenient = told(writer, reader, is_lenient=True)
+    assert [(r.code, r.is_blocking) for r in lenient] == [("AMBIGUOUS_UNION_BRANCH", False)]
+    changed = {**second, "fields": [field("payments", "string")]}
+    other = record(field("event", [first, changed]))
+    assert ("MISSING_UNION_BRANCH", "/fields/0/type/1") in blocking(told(writer, other, is_lenient=True))
+
+
+@pytest.mark.parametrize(
+    ("alias", "written", "is_read"), [("Old", "a.Old", True), ("a.Old", "a.Old", True), ("Old", "Old", False)]
+)
+def test_an_alias_is_in_the_namespace_of_its_type(alias: str, written: str, is_read: bool) -> None:
+    """A bare alias of `a.New` means `a.Old`, and no `Old` of nowhere."""
+    asked = told(record(name=written), record(name="a.New", aliases=[alias]))
+    assert (not blocking(asked)) == is_read
+
+
+def test_what_a_union_lets_pass_is_noted_too() -> None:
+    """A long that a union reads as a double is told like any other."""
+    assert [(r.code, r.is_blocking) for r in told(["null", "long"], ["null", "double"])] == [
+        ("LOSSY_PROMOTION", False)
+    ]
+
+
+def test_failing_branches_are_tried_once() -> None:
+    """Unions of records that meet again and again are answered at once, not in twice the time per level."""
+
+    def ladder(leaf: str) -> Any:
+        kind: Any = leaf
+        for n in range(40):
+            again = f"R{n - 1}" if n else leaf
+            kind = ["null", record(field("x", kind), field("y", again), name=f"R{n}")]
+        return kind
+
+    assert blocking(told(ladder("string"), ladder("int"))) == [("MISSING_UNION_BRANCH", "/1")]
+
+
+def test_nesting_beyond_measure_is_left_undecided() -> None:
+    """Unions and maps within each other, as deep as they can be read: no answer is a no."""
+
+    def nested(leaf: str, depth: int) -> Any:
+        kind: Any = leaf
+        for _ in range(depth):
+            kind = ["null", {"type": "map", "values": kind}]
+        return kind
+
+    def answered(depth: int) -> list[tuple[str, str]]:
+        try:
+            return blocking(told(nested("int", depth), nested("string", depth)))
+        except SchemaUnreadable:
+            return [("SCHEMA_UNREADABLE", "")]
+
+    assert all(answered(depth) for depth in range(60, 180, 10))

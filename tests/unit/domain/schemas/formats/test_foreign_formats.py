@@ -193,3 +193,58 @@ def test_pandera_json_of_either_age_is_read() -> None:
     with_other = {"a": {"dtype": "int64", "my_check": {}}}
     told = import_as(PANDERA, json.dumps({"columns": with_other}).encode(), "x").findings
     assert [f.code for f in told] == ["import.check_not_held"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (r'{"name": "R\ud800"}', "half of a pair"),
+        ('{"minimum": 1e999}', "beyond every number"),
+        ('{"a": 1, "b": 2, "a": 3}', "'a' stands twice"),
+    ],
+)
+@pytest.mark.parametrize("form", ["json-schema", "avro", "oip", "mlflow", "pandera"])
+def test_json_that_could_not_be_written_again_is_refused(form: str, text: str, says: str) -> None:
+    """Half of a surrogate pair, a number without end, a key that says two things."""
+    with pytest.raises(SchemaUnreadable, match=says):
+        read(form, text)
+
+
+@pytest.mark.parametrize(
+    ("form", "document"),
+    [
+        ("json-schema", {"properties": {"": {"type": "integer"}}}),
+        ("json-schema", {"properties": {"a": {"type": "object", "properties": {"": {}}}}}),
+        ("oip", {"name": "m", "inputs": [{"name": "", "datatype": "FP32", "shape": [1]}], "outputs": []}),
+        ("pandera", {"schema_type": "dataframe", "columns": {"": {"dtype": "int64"}}}),
+    ],
+)
+def test_a_field_without_a_name_is_refused(form: str, document: Any) -> None:
+    """It would be lost as soon as the contract is written down."""
+    found = read(form, document)
+    assert not found.is_usable
+    assert any(f.code.endswith("unnamed") or "name" in f.says for f in found.findings if f.is_blocking)
+
+
+@pytest.mark.parametrize("shape", [[True], [10**9], [-2], [1] * 33, "1"])
+def test_a_shape_that_no_tensor_has_is_refused(shape: Any) -> None:
+    """Every type that is read can be written down and read again."""
+    document = {"name": "m", "inputs": [{"name": "a", "datatype": "FP32", "shape": shape}], "outputs": []}
+    assert not read("oip", document).is_usable
+
+
+@pytest.mark.parametrize("shape", [[-1, 3], [10**9 - 1] * 32])
+def test_every_shape_that_is_read_is_written_by_name(shape: list[int]) -> None:
+    """Through every format and back."""
+    document = {"name": "m", "inputs": [{"name": "a", "datatype": "FP32", "shape": shape}], "outputs": []}
+    contract = read("oip", document).contract
+    back = import_as(FORMATS["json-schema"], export_as(FORMATS["json-schema"], contract).content, "x")
+    assert back.contract.objects[0].fields[0].type == Tensor(Float(32), tuple(shape))
+
+
+def test_a_decimal_of_avro_has_whole_numbers() -> None:
+    """`true` is no scale, though a computer may count it as 1."""
+    decimal = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": True}
+    found = read("avro", {"type": "record", "name": "R", "fields": [{"name": "d", "type": decimal}]})
+    assert not isinstance(found.contract.fields[0].type, Decimal)
+    assert "import.decimal_not_held" in {f.code for f in found.findings}

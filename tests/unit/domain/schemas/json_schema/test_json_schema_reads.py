@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from interlock.domain.schemas.json_schema import Difference, Policy, reads
+from interlock.domain.schemas.json_schema.values import Interner
 
 OPEN: dict[str, Any] = {"type": "object"}
 CLOSED: dict[str, Any] = {"type": "object", "additionalProperties": False}
@@ -269,6 +271,38 @@ def test_size_does_not_matter() -> None:
     assert reads(nested("number"), nested("integer")) == ()
     (found,) = reads(nested("integer"), nested("number"))
     assert found.code == "TYPE_NARROWED"
+
+
+def test_thousands_of_listed_values_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another order, the work grows with the values, and not with their square."""
+    asked = []
+    number = Interner.number
+
+    def counted(self: Interner, value: object) -> int:
+        asked.append(1)
+        return number(self, value)
+
+    monkeypatch.setattr(Interner, "number", counted)
+    assert codes({"enum": list(range(2_000))[::-1]}, {"enum": list(range(2_000))}) == []
+    assert len(asked) < 20 * 2_000
+
+
+def test_a_keyword_that_only_some_validators_ask_is_not_relied_on() -> None:
+    """Newer drafts dropped `dependencies`: a reader may ask it, a writer need not keep to it."""
+    disputed = {**NEW, "dependencies": {"a": ["b"]}}
+    stated = {**NEW, "dependentRequired": {"a": ["b"]}}
+    assert codes(disputed, NEW) == codes(disputed, stated) == ["DEPENDENCY_SCHEMA_ADDED"]
+    assert codes(stated, disputed) == ["DEPENDENCY_ARRAY_ADDED"]
+    assert codes({**disputed, "title": "same"}, disputed) == codes(NEW, disputed) == []
+
+
+def test_a_float_beyond_whole_numbers_divides_as_validators_see_it() -> None:
+    """1e300 as it is written is no multiple of 3, as the machine holds it, it may be one: neither is relied on."""
+    held = next(float(f"1e{n}") for n in range(300, 200, -1) if int(float(f"1e{n}")) % 3 == 0)
+    writer = {"enum": [held, 6], "multipleOf": 3}
+    assert Draft7Validator(writer).is_valid(held)
+    assert codes({"const": 6}, writer) != []
+    assert codes({"const": 6}, {**writer, "enum": [7, 6]}) == []
 
 
 def test_what_takes_too_long_is_undecided() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from benchmarks.protobuf_wire import message_class
 
-from interlock.domain.schemas.protobuf.compile import compile_schema
+from interlock.domain.schemas.protobuf.compile import Compiled, compile_schema
 from interlock.domain.schemas.protobuf.reads import reads
 from interlock.domain.schemas.reason import Reason
 from interlock.kernel.finding import Severity
@@ -201,3 +202,46 @@ def test_a_changed_default_is_told() -> None:
     """It is not on the wire, so it does not block; people should know."""
     asked = told(message("optional int32 a = 1;"), message("optional int32 a = 1 [default = 5];"), syntax="proto2")
     assert noted(asked) == {"FIELD_DEFAULT_CHANGED"}
+
+
+def compiled(syntax: str, text: str) -> Compiled:
+    return compile_schema(f'syntax = "{syntax}";\n{text}', {})
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader", "read"),
+    [
+        ("int32 a = 1;", "optional int32 a = 1 [default = 5];", 5),
+        ("bool a = 1;", "optional bool a = 1 [default = true];", True),
+        ("string a = 1;", 'optional string a = 1 [default = "x"];', "x"),
+    ],
+)
+def test_a_zero_that_is_not_sent_is_read_as_the_default(writer: str, reader: str, read: object) -> None:
+    """A field without presence leaves zero out, and a reader with a default takes another value: a no."""
+    one, other = compiled("proto3", message(writer)), compiled("proto2", message(reader))
+    written, got = message_class(one, "M")(), message_class(other, "M")()
+    written.a = type(written.a)()
+    got.ParseFromString(written.SerializeToString())
+    assert got.a == read
+    assert blocking(reads(other.file, one.file)) == [("FIELD_DEFAULT_CHANGED", "#/M/1")]
+    assert blocking(reads(other.file, one.file, is_lenient=True)) == []
+    explicit = compiled("proto3", message(f"optional {writer}"))
+    assert blocking(reads(other.file, explicit.file)) == []
+
+
+def test_the_first_constant_of_an_enum_is_its_default() -> None:
+    """An unset field is read as another constant when another one comes first."""
+    texts = [
+        f"enum E {{ {constants} }} message M {{ optional E e = 1; }}" for constants in ("A=1; B=2;", "B=2; A=1;")
+    ]
+    assert noted(told(*texts, syntax="proto2")) == {"FIELD_DEFAULT_CHANGED"}
+
+
+def test_a_long_chain_of_messages_is_compared_to_its_end() -> None:
+    """A thousand messages, each with a field of the next one."""
+
+    def chain(leaf: str) -> str:
+        links = " ".join(f"message M{n} {{ M{n + 1} m = 1; }}" for n in range(1000))
+        return f"{links} message M1000 {{ {leaf} m = 1; }}"
+
+    assert blocking(told(chain("int32"), chain("string"))) == [("FIELD_SCALAR_KIND_CHANGED", "#/M1000/1")]
