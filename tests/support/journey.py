@@ -148,8 +148,12 @@ class Journey:
     def status(self) -> Any:
         return self.json("status")
 
-    def envoy_pid(self) -> int:
-        pid: int = json.loads((self.root / ".interlock/envoy/process.json").read_text())["pid"]
+    def envoy_pid(self) -> int | None:
+        """Of the Envoy that is written down; None while none is, as between two of them."""
+        try:
+            pid: int = json.loads((self.root / ".interlock/envoy/process.json").read_text())["pid"]
+        except FileNotFoundError:
+            return None
         return pid
 
     @contextmanager
@@ -206,8 +210,9 @@ def journey(root: Path) -> Iterator[Journey]:
             yield made
         finally:
             made.stop()
-            with suppress(FileNotFoundError, ProcessLookupError, KeyError, ValueError):
-                os.kill(made.envoy_pid(), signal.SIGKILL)
+            with suppress(ProcessLookupError, KeyError, ValueError):
+                if (pid := made.envoy_pid()) is not None:
+                    os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

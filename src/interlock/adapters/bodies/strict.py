@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from interlock.domain.lenses.apply import MAX_DEPTH, Record, Rejected, depth
+from interlock.domain.lenses.apply import MAX_DEPTH, Record, Rejected
 from interlock.domain.lenses.generate import translator
 from interlock.domain.lenses.ops import Program
 from interlock.domain.schemas.field import Field
+from interlock.domain.schemas.scalars import depth
 
 
 class BodyUnread(Rejected):

@@ -52,7 +52,7 @@ from interlock.domain.lenses.ops import (
 )
 from interlock.domain.schemas.field import Decimal as DecimalType
 from interlock.domain.schemas.field import Type
-from interlock.domain.schemas.scalars import double, identity
+from interlock.domain.schemas.scalars import depth, double, identity
 from interlock.kernel.errors import Invalid
 
 EXACT_LIMIT = 2**53
@@ -417,14 +417,3 @@ def _finite(text: str) -> float:
     if number is None:
         raise Rejected("", "a number is beyond the range of doubles")
     return number
-
-
-def depth(value: Any) -> int:
-    """How many objects and arrays are around the innermost value: 0 for a scalar, 1 for a flat record. Level by
-    level, as no recursion goes as deep as what strangers send.
-    """
-    found, level = 0, [value]
-    while level := [one for one in level if isinstance(one, dict | list)]:
-        found += 1
-        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
-    return found

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from interlock.domain.schemas.scalars import depth
 from interlock.kernel.digest import canonical
+
+MAX_DEPTH = 100
+"""Levels of objects and lists in rules: what is kept is written again, by writers that do not go as deep as any."""
 
 
 def wrong_metadata(value: object) -> str:
@@ -30,10 +34,12 @@ def wrong_rules(value: object) -> str:
     for kind, rules in value.items():
         if not (rules is None or isinstance(rules, str) or (isinstance(rules, list) and all(map(_is_rule, rules)))):
             return f"{kind[:40]} is a list of rules, which are objects with a name"
+    if depth(value) > MAX_DEPTH:
+        return f"it nests deeper than {MAX_DEPTH} levels"
     try:
         canonical(value)
-    except (ValueError, RecursionError) as fault:
-        return "it is nested too deeply" if isinstance(fault, RecursionError) else "it is no JSON: " + str(fault)
+    except ValueError as fault:
+        return f"it is no JSON: {fault}"
     return ""
 
 

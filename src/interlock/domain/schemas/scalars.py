@@ -59,3 +59,14 @@ def equal_json(left: Any, right: Any) -> bool:
             return len(left) == len(right) and all(map(equal_json, left, right))
         case _:
             return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def depth(value: Any) -> int:
+    """How many objects and arrays are around the innermost value: 0 for a scalar, 1 for a flat record. Level by
+    level, as no recursion goes as deep as what strangers send.
+    """
+    found, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        found += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from interlock.domain.lenses.apply import MAX_DEPTH, Rejected, apply, compile_program, depth, translate_text
+from interlock.domain.lenses.apply import MAX_DEPTH, Rejected, apply, compile_program, translate_text
 from interlock.domain.lenses.expressions.nodes import DATE, FLOAT, INT, TEXT, Column, Constant
 from interlock.domain.lenses.expressions.typing import call
 from interlock.domain.lenses.ops import (
@@ -31,7 +31,7 @@ from interlock.domain.lenses.ops import (
 )
 from interlock.domain.lenses.reverse import reversed_ops
 from interlock.domain.schemas.field import Decimal
-from interlock.domain.schemas.scalars import equal_json
+from interlock.domain.schemas.scalars import depth, equal_json
 from interlock.kernel.errors import Invalid
 
 CARRIERS = Map("c", (("UA", "United"), ("B6", "JetBlue"), (1, "one"), (True, "yes")))
