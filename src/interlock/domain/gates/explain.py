@@ -100,7 +100,7 @@ def _without_counts(track: Track, gate_set: GateSet, elapsed_s: float) -> Undeci
 def silence_of(track: Track) -> str:
     """That an arm should have been heard by now, and what would help; empty while chance explains it."""
     pace = track.pace
-    if not pace.silent or track.gate.metric == "outcome":
+    if not pace.silent:
         return ""
     share = pace.weight_bp if pace.silent == "candidate" else 10_000 - pace.weight_bp
     return (

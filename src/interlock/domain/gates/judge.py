@@ -26,7 +26,7 @@ from interlock.domain.gates.explain import because_contested, because_failed, be
 from interlock.domain.gates.gate import GateSet
 from interlock.domain.gates.mixture import combine, log_of
 from interlock.domain.gates.throttle import followed, throttled
-from interlock.domain.gates.track import NOTHING, Track, begin_track, follow, fresh_limit, written_off
+from interlock.domain.gates.track import NOTHING, Track, begin_track, follow, fresh_limit, is_silent, written_off
 from interlock.domain.gates.verdict import Fail, GateReport, Judgement, Pass, Throttle, Undecided, Verdict
 from interlock.kernel.errors import Invalid
 
@@ -144,8 +144,8 @@ def _reacted(state: State, block: Block) -> State:
     if throttle is None:
         return replace(state, throttle=throttled(heaviest, gate_set, state.elapsed_s, block.weight_bp))
     if state.elapsed_s - throttle.since_s < gate_set.clear_s or state.e_value >= gate_set.hesitate:
-        counts = block.services.get(heaviest.gate.service, NOTHING)
-        return replace(state, throttle=followed(throttle, heaviest, gate_set, counts, block.weight_bp))
+        silent = is_silent(t for t in state.tracks if t.gate.service == heaviest.gate.service)
+        return replace(state, throttle=followed(throttle, heaviest, gate_set, silent))
     return replace(state, throttle=None, tracks=tuple(written_off(track) for track in state.tracks))
 
 

@@ -26,7 +26,7 @@ from interlock.domain.gates.gate import Gate
 from interlock.domain.gates.judge import State, is_safe_to_promote
 from interlock.domain.gates.limit import requests_to_deny
 from interlock.domain.gates.throttle import LEAST_WEIGHT, START_WEIGHT
-from interlock.domain.gates.track import Track
+from interlock.domain.gates.track import Track, is_silent
 from interlock.kernel.errors import Invalid
 
 
@@ -93,7 +93,7 @@ def recommend(state: State, weight_bp: int, ramp: Ramp) -> Recommendation:
     if state.throttle is not None:
         throttle = state.throttle
         return Recommendation(throttle.weight_bp, throttle.gate, throttle.because)
-    if state.tracks and _is_silent(state):
+    if is_silent(state.tracks):
         return _louder(state, weight_bp, ramp)
     least_bp = max(1, int(ramp.least * 10_000))
     track = min(state.tracks, key=lambda t: allowed(state, t, ramp))
@@ -106,12 +106,6 @@ def recommend(state: State, weight_bp: int, ramp: Ramp) -> Recommendation:
         says = f"{_why(state, track, ramp)}, which does not allow more than {weight_bp / 100:g} %"
         return Recommendation(weight_bp, track.gate.name, says, needs(state, track))
     return Recommendation(allowed_bp, track.gate.name, _why(state, track, ramp), needs(state, track))
-
-
-def _is_silent(state: State) -> bool:
-    """Whether no service that is called has heard the candidate, although it should have by now."""
-    called = [t for t in state.tracks if t.pace.rate and t.gate.metric != "outcome"]
-    return bool(called) and all(t.pace.silent == "candidate" for t in called)
 
 
 def _louder(state: State, weight_bp: int, ramp: Ramp) -> Recommendation:

@@ -8,18 +8,17 @@ confirm or clear it, and a small fault needs more of it than a large one. So the
 known, when it would change by half or more; each change is a change of routes.
 
 A share of the keys is not a share of the answers: where a few hundred keys call, none may fall into a few basis
-points, and the throttle would never end. So the weight doubles whenever a candidate that should have answered
-SILENCE times has not answered at all; silence costs nothing of the budget.
+points, and the throttle would never end. So the weight doubles whenever a candidate is silent, and not by chance
+(see track.is_silent); silence costs nothing of the budget.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from interlock.domain.checks.evidence import ServiceCounts
 from interlock.domain.gates.explain import facts
 from interlock.domain.gates.gate import GateSet
-from interlock.domain.gates.track import SILENCE, Track
+from interlock.domain.gates.track import Track
 from interlock.domain.gates.verdict import Throttle
 
 LEAST_WEIGHT = 0.0005
@@ -37,26 +36,14 @@ def throttled(track: Track, gate_set: GateSet, elapsed_s: float, weight_bp: int)
     return _told(Throttle(elapsed_s, track.gate.name, 0.0, 0, "", most_bp), track, gate_set)
 
 
-def followed(
-    throttle: Throttle, track: Track, gate_set: GateSet, counts: ServiceCounts, weight_bp: int
-) -> Throttle:
-    """The throttle after a block with `counts` of the track's service, served at `weight_bp` (0 when unknown): at
-    another weight when the harm turned out to be another one, or when the candidate was silent.
+def followed(throttle: Throttle, track: Track, gate_set: GateSet, is_silent: bool) -> Throttle:
+    """The throttle after a block: at another weight when the harm turned out to be another one, or when the
+    candidate of the track's service `is_silent`.
     """
-    heard = _heard(replace(throttle, gate=track.gate.name), counts, weight_bp or throttle.weight_bp)
-    now = _told(heard, track, gate_set)
+    is_louder = is_silent and throttle.weight_bp < throttle.most_bp
+    now = _told(replace(throttle, gate=track.gate.name, doubled=throttle.doubled + is_louder), track, gate_set)
     is_other = not throttle.weight_bp / STEP < now.weight_bp < throttle.weight_bp * STEP
-    return now if is_other else replace(heard, gate=throttle.gate, because=_says(heard, track, gate_set))
-
-
-def _heard(throttle: Throttle, counts: ServiceCounts, weight_bp: int) -> Throttle:
-    """The throttle with what the candidate owes by now; doubled when that is too much for chance."""
-    if counts.candidate.requests:
-        return replace(throttle, owed=0.0)
-    owed = throttle.owed + counts.baseline.requests * weight_bp / max(1, 10_000 - weight_bp)
-    if owed < SILENCE or throttle.weight_bp >= throttle.most_bp:
-        return replace(throttle, owed=owed)
-    return replace(throttle, owed=0.0, doubled=throttle.doubled + 1)
+    return now if is_other else replace(throttle, because=_says(throttle, track, gate_set))
 
 
 def _told(throttle: Throttle, track: Track, gate_set: GateSet) -> Throttle:

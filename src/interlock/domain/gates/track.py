@@ -12,6 +12,7 @@ bound needs one arm.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
@@ -48,7 +49,7 @@ SILENCE = 7.0
 class Pace:
     """Observations of both arms and the seconds they took, decayed. The other counts are those since the plain
     evidence of harm was last at 1 or below: a fault that begins late is not thinned out by what was before it.
-    owed: observations due of the arm that gave none lately (`owing`), by what the other one gave at this weight.
+    owed: answers due of the arm that gave none lately (`owing`), by how many the other one gave at this weight.
     """
 
     observations: float = 0.0
@@ -223,12 +224,18 @@ def measured_both(gate: Gate, counts: ServiceCounts) -> tuple[int, int]:
     return measured(gate, counts.candidate), measured(gate, counts.baseline)
 
 
+def is_silent(tracks: Iterable[Track]) -> bool:
+    """Whether none of the services that are called has heard the candidate, although it should have by now."""
+    called = [track.pace for track in tracks if track.pace.rate]
+    return bool(called) and all(pace.silent == "candidate" for pace in called)
+
+
 def follow(
     track: Track, gate_set: GateSet, counts: ServiceCounts, at_s: float, seconds: float, weight_bp: int = 0
 ) -> Track:
     """The track after a block that began `at_s` seconds into the rollout and lasted `seconds`."""
     own = _only(track.gate, counts)
-    track = replace(track, seen=track.seen + own, pace=_paced(track, own, seconds, weight_bp))
+    track = replace(track, seen=track.seen + own, pace=_paced(track, own, counts, seconds, weight_bp))
     if track.gate.sample == "pairs":
         return _follow_pairs(track, gate_set, own, at_s, seconds)
     if track.absolute:
@@ -302,10 +309,10 @@ def _only(gate: Gate, counts: ServiceCounts) -> ServiceCounts:
     return ServiceCounts(of(counts.candidate), of(counts.baseline))
 
 
-def _paced(track: Track, own: ServiceCounts, seconds: float, weight_bp: int) -> Pace:
+def _paced(track: Track, own: ServiceCounts, counts: ServiceCounts, seconds: float, weight_bp: int) -> Pace:
     kept, pace = 0.5 ** (seconds / PACE_HALF_LIFE_S), track.pace
     in_candidate, in_baseline = measured_both(track.gate, own)
-    owing, owed = _owed(pace, in_candidate, in_baseline, weight_bp)
+    owing, owed = _owed(pace, counts.candidate.requests, counts.baseline.requests, weight_bp)
     is_fresh = track.e_value_uncapped <= 1.0
     return Pace(
         observations=pace.observations * kept + in_candidate + in_baseline,
@@ -323,7 +330,7 @@ def _paced(track: Track, own: ServiceCounts, seconds: float, weight_bp: int) -> 
 def _owed(
     pace: Pace, in_candidate: int, in_baseline: int, weight_bp: int
 ) -> tuple[Literal["", "candidate", "baseline"], float]:
-    """Which arm gave nothing after a block with these observations, and how many it owes by now; nothing where the
+    """Which arm gave nothing after a block with so many answers, and how many it owes by now; nothing where the
     share is not known.
     """
     if not 0 < weight_bp < 10_000 or (in_candidate and in_baseline):

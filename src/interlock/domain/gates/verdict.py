@@ -63,8 +63,8 @@ class SegmentReport:
 class Throttle:
     """Likely harm, acted on before it is proven to last. since_s: when it began, in seconds of evidence; gate:
     which one weighed most; harm: what it adds at most to the share of harmed answers; weight_bp: the weight to
-    serve at, which follows the harm and is never above `most_bp`, the weight before. owed: answers that the
-    candidate should have given since it last gave one; doubled: how often the weight was doubled for its silence.
+    serve at, which follows the harm and is never above `most_bp`, the weight before. doubled: how often it was
+    doubled because the candidate was silent.
     """
 
     since_s: float
@@ -73,7 +73,6 @@ class Throttle:
     weight_bp: int
     because: str
     most_bp: int = 10_000
-    owed: float = 0.0
     doubled: int = 0
 
 

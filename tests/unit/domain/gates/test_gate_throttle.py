@@ -178,7 +178,7 @@ def test_a_service_that_nobody_calls_is_not_silent() -> None:
     assert state.throttle is not None
     quiet = absorb(state, block(state.number + 1, ArmCounts(0, 0), ArmCounts(0, 0), 50.0, weight_bp=16))
     assert quiet.throttle is not None
-    assert (quiet.throttle.owed, quiet.throttle.doubled) == (0.0, 0)
+    assert (quiet.tracks[0].pace.owed, quiet.throttle.doubled) == (0.0, 0)
 
 
 def bursty(seed: int, gates: GateSet) -> tuple[bool, int]:
