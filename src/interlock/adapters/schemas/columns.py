@@ -121,7 +121,7 @@ def from_text(column: Any, wanted: Type, does_cast_raise: bool = False) -> tuple
             typed = _cast(column, "int64" if bits else "decimal(38, 0)", is_one)
         case Float() | Number():
             number = _cast(column, "float64", column.re_search(_NUMBER))
-            is_one, typed = ~number.isinf(), _only(~number.isinf(), number)
+            is_one, typed = ~number.isinf(), only(~number.isinf(), number)
         case Decimal():
             is_one, typed = _decimals(column, wanted)
         case Date():
@@ -148,7 +148,7 @@ def _decimals(column: Any, wanted: Decimal) -> tuple[Any, Any]:
     if finer > wanted.scale:
         whole = _cast(column, f"decimal(38, {finer})", column.re_search(_NUMBER))
         is_one = is_one | (column.re_search("[eE]") & (whole == typed).fill_null(False))
-    return is_one, _only(is_one, typed)
+    return is_one, only(is_one, typed)
 
 
 def _clock(unit: TimeUnit) -> str:
@@ -169,16 +169,17 @@ def _instants(column: Any, wanted: Timestamp, does_cast_raise: bool) -> tuple[An
 def _moments(column: Any, to: str, form: str, does_cast_raise: bool) -> tuple[Any, Any]:
     is_one = column.re_search(form)
     if does_cast_raise:
-        is_one = is_day(_only(is_one, column)).fill_null(False)
+        is_one = is_day(only(is_one, column)).fill_null(False)
     return is_one, _cast(column, to, is_one)
 
 
 def _cast(column: Any, to: str, is_one: Any) -> Any:
     """The cast where the text has the form, null elsewhere."""
-    return _only(is_one, column).try_cast(to)
+    return only(is_one, column).try_cast(to)
 
 
-def _only(is_one: Any, value: Any) -> Any:
+def only(is_one: Any, value: Any) -> Any:
+    """The value where the condition holds, else null."""
     import ibis
 
     return ibis.ifelse(is_one, value, ibis.null(value.type()(nullable=True)))

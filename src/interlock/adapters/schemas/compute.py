@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import reduce
 from typing import Any, Literal
 
-from interlock.adapters.schemas.columns import is_day
+from interlock.adapters.schemas.columns import is_day, only
 from interlock.domain.lenses.expressions.evaluate import EPOCH, EXACT_LIMIT, LARGEST, SMALLEST
 from interlock.domain.lenses.expressions.nodes import Call, Column, Constant, Expr, ExprType, Name
 from interlock.domain.schemas.field import Bool, Date, Decimal, Float, Int, String, Timestamp
@@ -154,6 +154,13 @@ def _level(expr: Expr, levels: dict[Call, int], engine: Engine) -> int:
     return levels[expr]
 
 
+def double(value: float) -> Value:
+    """Bare float literals are decimals to some engines, so they are written as text and cast."""
+    import ibis
+
+    return ibis.literal(repr(float(value))).cast("float64")
+
+
 class Emitter:
     """Values of one row on one engine. names: the columns that hold what calls are worth."""
 
@@ -247,13 +254,10 @@ class Emitter:
         return self._ibis.literal(moment.isoformat(" ")).cast(kind)
 
     def double(self, value: float) -> Value:
-        """Bare float literals are decimals to some engines, so they are written as text and cast."""
-        if self.engine == "polars":
-            return self._ibis.literal(float(value), "float64")
-        return self._ibis.literal(repr(float(value))).cast("float64")
+        return self._ibis.literal(float(value), "float64") if self.engine == "polars" else double(value)
 
     def only(self, condition: Value, value: Value) -> Value:
-        return condition.ifelse(value, self._ibis.null(value.type()(nullable=True)))
+        return only(condition, value)
 
     def _call(
         self, function: Name, args: list[Value], literals: list[Any], types: list[ExprType], result: ExprType

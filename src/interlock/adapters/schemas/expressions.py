@@ -17,6 +17,7 @@ from operator import ge, gt, le, lt, or_
 from typing import Any
 
 from interlock.adapters.schemas.columns import from_text, type_of_column
+from interlock.adapters.schemas.compute import double
 from interlock.adapters.schemas.sqlite import canonical_date, canonical_time, canonical_timestamp, from_sqlite
 from interlock.adapters.schemas.tables import Table
 from interlock.domain.checks.requirements import Condition, Test
@@ -177,17 +178,11 @@ _WHOLE_FROM = 2.0**53
 
 def _no_multiple(column: Any, of: float) -> Any:
     """Floats that are no multiple, but for what dividing rounds; infinity and NaN are none of anything."""
-    times = column / _double(of)
+    times = column / double(of)
     size = times.abs()
-    small = (size < _double(_WHOLE_FROM)).ifelse(times, _double(0.0))
-    is_between = (small - small.round().cast("float64")).abs() > size * _double(1e-15) + _double(1e-9)
-    return (is_between & (size < _double(_WHOLE_FROM))) | (column.abs() > _double(sys.float_info.max))
-
-
-def _double(value: float) -> Any:
-    import ibis
-
-    return ibis.literal(repr(value)).cast("float64")
+    small = (size < double(_WHOLE_FROM)).ifelse(times, double(0.0))
+    is_between = (small - small.round().cast("float64")).abs() > size * double(1e-15) + double(1e-9)
+    return (is_between & (size < double(_WHOLE_FROM))) | (column.abs() > double(sys.float_info.max))
 
 
 def _literal(value: Any, wanted: Type, column: Any) -> Any:
